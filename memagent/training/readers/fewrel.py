@@ -1,0 +1,67 @@
+"""FewRel: JSON, Wikidata id → rows `{tokens, h [name, Q-id, [[token numbers]]], t [...]}`.
+
+A row marks one triple of its sentence, so every statement is partial.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from memagent.errors import InvalidInput
+from memagent.training.corpus import field, open_text
+from memagent.training.readers.relations import Mapped, by_wikidata
+from memagent.training.readers.spelling import Span, detokenise
+from memagent.training.readers.statements import Report, Statement, partial, stated
+
+PARTS = ("wiki", "nyt")
+_DATELINES = {"LEAD", "*3*", "*", "''"}  # what newspaper rows may begin with
+
+
+def read_fewrel(data: Path, part: str, report: Report) -> Iterator[Statement]:
+    """The rows of one part: "wiki" (encyclopaedia) or "nyt" (news)."""
+    path = data / f"fewrel/val_{part}.json.xz"
+    for property_id, rows in _groups(path).items():
+        mapped = by_wikidata(property_id, report)
+        if mapped is None:
+            report[f"unmapped: {property_id}"] += len(rows) - 1
+            continue
+        for number, row in enumerate(rows, 1):
+            yield _statement(row, mapped, f"fewrel-{part}", f"{path}: {property_id}:{number}", report)
+
+
+def _groups(path: Path) -> dict[str, list[Any]]:
+    with open_text(path) as text:
+        try:
+            groups = json.load(text)
+        except json.JSONDecodeError as error:
+            raise InvalidInput(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+    if not isinstance(groups, dict) or not all(isinstance(rows, list) for rows in groups.values()):
+        raise InvalidInput(f"{path}:1: not a table of relations with their rows")
+    return groups
+
+
+def _statement(row: Any, mapped: Mapped, source: str, where: str, report: Report) -> Statement:
+    tokens = field(row, "tokens", Path(where), 0)
+    skipped = _dateline(tokens)
+    text, spans = detokenise(["" if i < skipped else token for i, token in enumerate(tokens)])
+    names = [_name(text, spans, field(row, key, Path(where), 0), where) for key in ("h", "t")]
+    return partial(stated("", text, [mapped.triple(*names)], source, report=report))
+
+
+def _dateline(tokens: Sequence[str]) -> int:
+    """How many tokens at the beginning are no part of the sentence."""
+    count = 0
+    while count < len(tokens) and (tokens[count] in _DATELINES or (count and tokens[count] == ":")):
+        count += 1
+    return count
+
+
+def _name(text: str, spans: Sequence[Span], end: Any, where: str) -> str:
+    try:
+        places = end[2][0]
+        return text[spans[places[0]][0] : spans[places[-1]][1]]
+    except (IndexError, KeyError, TypeError) as error:
+        raise InvalidInput(f"{where}: the places of {end!r} are not in the sentence") from error
