@@ -1,0 +1,1 @@
+"""The chat in the browser, with the memory beside it: `python -m ui`."""
