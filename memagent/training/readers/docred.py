@@ -19,8 +19,7 @@ from memagent.errors import InvalidInput
 from memagent.training.corpus import field, open_text
 from memagent.training.readers.relations import Mapped, by_wikidata
 from memagent.training.readers.spelling import Span, detokenise
-from memagent.training.readers.statements import Report, Statement, partial, stated
-from memagent.triples import Triple
+from memagent.training.readers.statements import Report, Statement, stated
 
 DEV = "redocred/dev_revised.json.xz"
 
@@ -120,7 +119,6 @@ def _label(label: Any, joined: list[int], entities: int, report: Report) -> _Lab
 
 def _statement(document: _Document, i: int, report: Report) -> Statement:
     triples = []
-    missing = False
     for label in document.labels:
         if not _belongs(document, label, i):
             continue
@@ -128,11 +126,9 @@ def _statement(document: _Document, i: int, report: Report) -> Statement:
         if subject and other:
             triples.append(label.mapped.triple(subject, other))
         else:
-            missing = True
             report[f"not named yet: {label.mapped.relation}"] += 1
     context = " ".join(document.sentences[:i])
-    statement = stated(context, document.sentences[i], _without_names_in_names(triples), "redocred", report=report)
-    return partial(statement) if missing else statement
+    return stated(context, document.sentences[i], triples, "redocred", report=report)
 
 
 def _belongs(document: _Document, label: _Label, i: int) -> bool:
@@ -147,7 +143,3 @@ def _named(mentions: Sequence[_Mention], i: int) -> str | None:
     before = [mention for mention in mentions if mention.sentence < i and mention.name]
     ranked = [m for m in here if m.proper] + sorted(before, key=lambda m: (not m.proper, m.sentence)) + here
     return ranked[0].name if ranked else None
-
-
-def _without_names_in_names(triples: list[Triple]) -> list[Triple]:
-    return [triple for triple in triples if triple.subject != triple.object]

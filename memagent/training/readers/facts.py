@@ -15,7 +15,7 @@ from pathlib import Path
 from memagent.errors import InvalidInput
 from memagent.training.corpus import field, open_text, read_jsonl
 from memagent.training.readers.relations import by_wikidata
-from memagent.training.readers.spelling import mended
+from memagent.training.readers.spelling import detokenise, mended
 from memagent.training.readers.statements import AskedRelation, Fact, Report
 
 
@@ -50,9 +50,13 @@ def read_docred_facts(data: Path, report: Report) -> Iterator[Fact]:
         mapped = by_wikidata(row[2], report)
         if mapped is not None:
             head, tail = (row[1], row[0]) if mapped.swapped else (row[0], row[1])
-            together.setdefault((mended(head), mapped.relation), {})[mended(tail)] = None
+            together.setdefault((_joined(head), mapped.relation), {})[_joined(tail)] = None
     for (subject, relation), objects in together.items():
         yield Fact(subject, relation, tuple(objects))
+
+
+def _joined(name: str) -> str:
+    return detokenise(mended(name).split())[0]
 
 
 def read_simple_questions(data: Path, report: Report, split: str = "train") -> Iterator[AskedRelation]:

@@ -17,7 +17,7 @@ from memagent.training.readers.spelling import Span, detokenise
 from memagent.training.readers.statements import Report, Statement, partial, stated
 
 PARTS = ("wiki", "nyt")
-_DATELINES = {"LEAD", "*3*", "*", "''"}  # what newspaper rows may begin with
+_DATELINES = {"LEAD", "*3*", "*"}  # what newspaper rows may begin with
 
 
 def read_fewrel(data: Path, part: str, report: Report) -> Iterator[Statement]:
@@ -29,7 +29,9 @@ def read_fewrel(data: Path, part: str, report: Report) -> Iterator[Statement]:
             report[f"unmapped: {property_id}"] += len(rows) - 1
             continue
         for number, row in enumerate(rows, 1):
-            yield _statement(row, mapped, f"fewrel-{part}", f"{path}: {property_id}:{number}", report)
+            statement = _statement(row, mapped, f"fewrel-{part}", f"{path}: {property_id}:{number}", report)
+            if statement is not None:
+                yield statement
 
 
 def _groups(path: Path) -> dict[str, list[Any]]:
@@ -43,11 +45,14 @@ def _groups(path: Path) -> dict[str, list[Any]]:
     return groups
 
 
-def _statement(row: Any, mapped: Mapped, source: str, where: str, report: Report) -> Statement:
+def _statement(row: Any, mapped: Mapped, source: str, where: str, report: Report) -> Statement | None:
     tokens = field(row, "tokens", Path(where), 0)
     skipped = _dateline(tokens)
     text, spans = detokenise(["" if i < skipped else token for i, token in enumerate(tokens)])
     names = [_name(text, spans, field(row, key, Path(where), 0), where) for key in ("h", "t")]
+    if all(name.isdigit() for name in names):  # one year follows another
+        report["two numbers"] += 1
+        return None
     return partial(stated("", text, [mapped.triple(*names)], source, report=report))
 
 
@@ -62,6 +67,6 @@ def _dateline(tokens: Sequence[str]) -> int:
 def _name(text: str, spans: Sequence[Span], end: Any, where: str) -> str:
     try:
         places = end[2][0]
-        return text[spans[places[0]][0] : spans[places[-1]][1]]
+        return text[spans[places[0]][0] : spans[places[-1]][1]].strip('" ')
     except (IndexError, KeyError, TypeError) as error:
         raise InvalidInput(f"{where}: the places of {end!r} are not in the sentence") from error

@@ -56,7 +56,9 @@ def read_knowledgenet(data: Path, report: Report, folds: Collection[int] = TRAIN
         for passage in passages:
             if passage.start - end > NEIGHBOURS:
                 context = ""
-            yield _statement(context, passage, names, report)
+            statement = _statement(context, passage, names, report)
+            if statement.triples or statement.covered:
+                yield statement
             context, end = f"{context} {passage.text}".strip(), passage.end
 
 
@@ -98,37 +100,31 @@ def _is_pronoun(mention: str) -> bool:
 
 
 def _statement(context: str, passage: _Passage, names: Mapping[str, list[str]], report: Report) -> Statement:
-    triples = []
-    covered = set()
+    triples, covered, unresolved = [], set[str](), []
     for row in passage.rows:
         mapped = by_table(row.property, KNOWLEDGENET, report)
         if mapped is None:
             continue
-        covered.add(mapped.relation)
+        covered |= {mapped.relation, "member of"} if mapped.relation == "employer" else {mapped.relation}
         if row.subject is None or row.object is None:
             continue
         subject = _name(row.subject, row.subject_uri, context, passage.text, names)
         other = _name(row.object, row.object_uri, context, passage.text, names)
         if subject is None or other is None:
-            report[f"pronoun: {mapped.relation}"] += 1
+            unresolved.append((row, mapped.relation))
         else:
             triples.append(_membership(mapped.triple(subject, other), passage.text))
-    covered |= {"member of"} if "employer" in covered else set()
-    lost = covered - {triple.relation for triple in triples} if any(row.subject for row in passage.rows) else set()
-    triples = _one_name_each(triples, passage.text)
-    statement = stated(context, passage.text, triples, SOURCE, report=report)
-    return partial(statement, covered - lost | _denied(passage, report))
-
-
-def _denied(passage: _Passage, report: Report) -> set[str]:
-    """The relations of the properties that the passage is marked not to state."""
-    mapped = [by_table(row.property, KNOWLEDGENET, report) for row in passage.rows if row.subject is None]
-    return {found.relation for found in mapped if found is not None}
+    for row, relation in unresolved:
+        if not any({row.subject, row.object} & {triple.subject, triple.object} for triple in triples):
+            report[f"pronoun: {relation}"] += 1
+            covered -= {relation, "member of"} if relation == "employer" else {relation}
+    statement = stated(context, passage.text, _one_name_each(triples, passage.text), SOURCE, report=report)
+    return partial(statement, covered)
 
 
 def _name(mention: str, uri: str | None, context: str, focus: str, names: Mapping[str, list[str]]) -> str | None:
     """The mention as a name that stands in the focus, or before it."""
-    mention = " ".join(mention.split())
+    mention = re.sub(r"['’]s?$", "", " ".join(mention.split()))
     if not _is_pronoun(mention):
         return mention if mention in focus else None
     known = names.get(uri or "", [])

@@ -13,7 +13,7 @@ Span = tuple[int, int]
 
 _CLOSING = {*",.;:!?%)]}…’”º°\'", "...", "n't", "n’t", *(mark + end for mark in "'’" for end in ("s", "S", "m", "d", "re", "ve", "ll"))}
 _OPENING = {*"([{$£€“‘#"}
-_QUOTES = {'"': '"', "``": '"', "''": '"', "`": "'"}
+_QUOTES = {"``": '"', "`": "'", "--": "–"}
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
 
 
@@ -36,17 +36,20 @@ def detokenise(tokens: Sequence[str]) -> tuple[str, list[Span]]:
 
 def _shown(tokens: Sequence[str]) -> list[str]:
     """Each token as it will be written; "" for what is not."""
-    shown = [" ".join(_QUOTES.get(token, token).split()) for token in tokens]
-    words = [i for i, token in enumerate(shown) if token]
-    for i, j in zip(words, words[1:], strict=False):
-        if shown[i] == "(" and shown[j] == ")":
-            shown[i] = shown[j] = ""
+    shown = [" ".join(_QUOTES.get(token, token).replace("''", '"').split()) for token in tokens]
+    for start, token in enumerate(shown):
+        if token == "(" and ")" in shown[start:]:
+            end = shown.index(")", start)
+            if all(inner in ("", ";", ",", ":") for inner in shown[start + 1 : end]):
+                shown[start : end + 1] = [""] * (end + 1 - start)
     return shown
 
 
 def _sides(tokens: Sequence[str], i: int, open_quotes: set[str]) -> tuple[bool, bool]:
     """Whether the token clings to what stands left of it, and to what stands right."""
     token = tokens[i]
+    if _opens_word(tokens, i):
+        open_quotes.add("'")
     if token == '"' or (token == "'" and not _is_genitive(tokens, i, open_quotes)):
         closes = token in open_quotes
         open_quotes ^= {token}
@@ -59,7 +62,13 @@ def _sides(tokens: Sequence[str], i: int, open_quotes: set[str]) -> tuple[bool, 
 
 def _is_genitive(tokens: Sequence[str], i: int, open_quotes: set[str]) -> bool:
     """An apostrophe after a plural ("the governors' races"), not a quote."""
-    return "'" not in open_quotes and (tokens[i - 1][-1:] == "s" if i else False)
+    return "'" not in open_quotes and i > 0 and tokens[i - 1][-1:] == "s" and tokens[i:].count("'") % 2 == 1
+
+
+def _opens_word(tokens: Sequence[str], i: int) -> bool:
+    """A quote that was left at its word ("'Tis", "'The ... '") and is closed later."""
+    token = tokens[i]
+    return token[:1] == "'" and token[1:2].isalpha() and token not in _CLOSING and "'" in tokens[i:]
 
 
 def _joins(tokens: Sequence[str], i: int) -> bool:
@@ -96,12 +105,13 @@ def sentences(text: str) -> list[Span]:
 
 
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff\x80-\x9f]")
-_EMPTY_BRACKETS = re.compile(r"\s*\((?:[A-Z][a-z]+:)?[\s,;:]*\)")
+_TORN = re.compile(r"\s+(?=(?:'s|[,;:!?)])(?:\s|$))|(?<=\()\s+")
+_EMPTY_BRACKETS = re.compile(r"\s*\((?:[A-Z][a-z]+:)?[\s,;:]*\)|(?<=\()(?:[A-Z][a-z]+:)?\s*[,;]\s*")
 
 
 def mended(text: str) -> str:
-    """UTF-8 that was once read as Latin-1 read aright; invisible characters, empty brackets and double spaces gone."""
+    """UTF-8 that was once read as Latin-1 read aright; invisible characters, empty brackets and stray spaces gone."""
     if any("\x80" <= c <= "\xff" for c in text):
         with suppress(UnicodeError):
             text = text.encode("latin-1").decode("utf-8")
-    return " ".join(_EMPTY_BRACKETS.sub("", _INVISIBLE.sub("", text)).split())
+    return _TORN.sub("", " ".join(_EMPTY_BRACKETS.sub("", _INVISIBLE.sub("", text)).split()))

@@ -10,6 +10,7 @@ what is listed, and are partial only where a triple could not be found in them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from memagent.triples import Triple
 
 Gold = tuple[str, Mapped, str]  # subject, relation, object in their direction
 _PERSON = ("person",)
+MIN_WORDS = 4
+_PASTED = re.compile(r"\([\w ]* (?:song|album|film|novel|series|band|book|game|comics?|magazine)\)")  # titles put in place of "it"
 
 
 def read_tekgen(data: Path, report: Report) -> Iterator[Statement]:
@@ -58,17 +61,20 @@ def read_webnlg(data: Path, report: Report) -> Iterator[Statement]:
     """The training texts, one statement a sentence."""
     for path in _files(data / "text2kgbench/dbpedia_webnlg/train"):
         for number, row in read_jsonl(path):
-            gold = []
+            gold, unmapped = [], False
             for subject, name, other in _triples(row, path, number):
                 mapped = by_table(name, DBPEDIA, report)
-                if mapped is not None:
+                if mapped is None:
+                    unmapped = True
+                else:
                     gold.append((_dbpedia(subject), mapped, _dbpedia(other)))
-            yield from _placed(_text(row, "sent", path, number), gold, "webnlg", report)
+            for statement in _placed(_text(row, "sent", path, number), gold, "webnlg", report):
+                yield partial(statement) if unmapped else statement
 
 
 def _tekgen(gold: dict[str, list[Gold]], report: Report) -> Iterator[Statement]:
     for sentence, triples in gold.items():
-        if sentence.startswith("Redirect"):
+        if sentence.startswith("Redirect") or _PASTED.search(sentence):
             report["not a sentence"] += 1
             continue
         for statement in _placed(sentence, triples, "tekgen", report):
@@ -80,12 +86,15 @@ def _placed(text: str, gold: Iterable[Gold], source: str, report: Report) -> Ite
     """A statement for each sentence; a triple belongs to the first by whose end both of its names are said."""
     text = " ".join(text.split())
     spans = sentences(text)
+    if any(len(text[start:end].split()) < MIN_WORDS for start, end in spans):  # cut at an abbreviation
+        spans = [(0, len(text))]
     placed: list[list[Triple]] = [[] for _ in spans]
     missing = False
     for subject, mapped, other in gold:
-        found = _found(text, spans, subject, mapped, other, report)
+        found = _found(text, spans, subject, mapped, other)
         if found is None:
             missing = True
+            report[f"name not in the text: {mapped.relation}"] += 1
         else:
             placed[found[0]].append(found[1])
     for (start, end), triples in zip(spans, placed, strict=True):
@@ -93,18 +102,17 @@ def _placed(text: str, gold: Iterable[Gold], source: str, report: Report) -> Ite
         yield partial(statement) if missing else statement
 
 
-def _found(text: str, spans: list[Span], subject: str, mapped: Mapped, other: str, report: Report) -> tuple[int, Triple] | None:
+def _found(text: str, spans: list[Span], subject: str, mapped: Mapped, other: str) -> tuple[int, Triple] | None:
+    """The number of the sentence, and the triple with the names as they are spelt there or before."""
     relation = default_ontology()[mapped.relation]
     kinds = (relation.range, relation.domain) if mapped.swapped else (relation.domain, relation.range)
-    names = [find_name(text, name, person=kind == _PERSON) for name, kind in zip((subject, other), kinds, strict=True)]
-    if names[0] is None or names[1] is None:
-        report[f"name not in the text: {mapped.relation}"] += 1
-        return None
-    triple = mapped.triple(names[0], names[1])
     for i, (start, end) in enumerate(spans):
-        if all(name in text[:start] or name in text[start:end] for name in (triple.subject, triple.object)):
-            return i, triple
-    report["name across two sentences"] += 1
+        names = [
+            find_name(text[start:end], name, person=kind == _PERSON) or find_name(text[:start], name, person=kind == _PERSON)
+            for name, kind in zip((subject, other), kinds, strict=True)
+        ]
+        if names[0] is not None and names[1] is not None:
+            return i, mapped.triple(names[0], names[1])
     return None
 
 

@@ -1,0 +1,91 @@
+"""Plain text from the data folder: encyclopaedia articles and conversations.
+
+Each reader yields texts and refuses malformed input with file and line. Licences: see the folder's own README; the
+sources named here are those whose text may train weights that are shipped.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import lzma
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from memagent.errors import InvalidInput
+
+Turns = list[tuple[str, str]]  # (speaker, text)
+
+
+def open_text(path: Path) -> io.TextIOBase:
+    """A text file, packed with xz or not.
+
+    Raises:
+        InvalidInput: there is no such file; names it.
+    """
+    if not path.exists():
+        raise InvalidInput(f"{path} is missing", hint="--data names the folder of data sets; its README lists the files")
+    opened: Any = lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8")
+    return opened  # type: ignore[no-any-return]
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:
+    """(line number, value) of each line.
+
+    Raises:
+        InvalidInput: a line is not JSON; names file and line.
+    """
+    with open_text(path) as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                yield number, json.loads(line)
+            except json.JSONDecodeError as error:
+                raise InvalidInput(f"{path}:{number}: not JSON: {error.msg}") from error
+
+
+def field(record: Any, key: str, path: Path, number: int) -> Any:
+    """`record[key]`, or an InvalidInput that names file and line."""
+    if not isinstance(record, dict) or key not in record:
+        raise InvalidInput(f"{path}:{number}: no field {key!r}")
+    return record[key]
+
+
+def wikipedia_files(data: Path) -> list[Path]:
+    """The article files, in order."""
+    files = sorted((data / "wikipedia_en_2015").glob("articles_*.jsonl*"))
+    if not files:
+        raise InvalidInput(f"{data / 'wikipedia_en_2015'} has no articles_*.jsonl.xz", hint="--data names the folder of data sets")
+    return files
+
+
+def articles(path: Path) -> Iterator[tuple[str, str]]:
+    """(title, text) of each article of one file."""
+    for number, record in read_jsonl(path):
+        yield field(record, "title", path, number), field(record, "text", path, number)
+
+
+def task_dialogues(data: Path) -> Iterator[Turns]:
+    """Schema-Guided Dialogue."""
+    path = data / "sgd_dialogues.jsonl.xz"
+    for number, record in read_jsonl(path):
+        turns = field(record, "turns", path, number)
+        yield [("user" if speaker == "USER" else "assistant", text) for speaker, text in turns]
+
+
+def persona_dialogues(data: Path) -> Iterator[Turns]:
+    """Conversations between two people; the second speaks as the assistant."""
+    for path in sorted((data / "synthetic_persona_chat").glob("*.csv*")):
+        with open_text(path) as lines:
+            for record in csv.DictReader(lines):
+                yield _persona_turns(record["Best Generated Conversation"])
+
+
+def _persona_turns(conversation: str) -> Turns:
+    turns: Turns = []
+    for line in conversation.splitlines():
+        speaker, _, text = line.partition(": ")
+        if text:
+            turns.append(("user" if speaker.endswith("1") else "assistant", text))
+    return turns

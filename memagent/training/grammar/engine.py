@@ -1,0 +1,446 @@
+"""Fills the phrasings: facts, the sentences that state, change, deny or ask about them, and what a call says of each.
+
+A sentence always comes with its gold triples, in order of appearance; their names are literal pieces of the sentence or of
+what precedes it, or the speaker.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from memagent.ontology import Ontology, Relation, default_ontology
+from memagent.training.grammar.names import Name, Names
+from memagent.training.grammar.phrasings import Phrasings, Split, lists, phrasings
+from memagent.triples import SPEAKER, Triple
+
+Facts = Mapping[str, Sequence[tuple[str, str]]]  # relation -> real (subject, object) pairs
+
+# What fills a slot where the ontology's kinds are too coarse for a natural sentence.
+OBJECT_KINDS: dict[str, tuple[str, ...]] = {
+    "pet": ("pet_name",), "breed": ("breed",), "nickname": ("nickname",), "birthday": ("birthday",), "anniversary": ("birthday",),
+    "age": ("number",), "phone number": ("phone",), "email address": ("email",), "website": ("website",), "address": ("street address",),
+    "blood type": ("blood type",), "height": ("height",), "weight": ("weight",), "price": ("price",), "duration": ("duration",),
+    "population": ("population",), "unemployment rate": ("percent",), "opening hours": ("hours",), "access code": ("code",),
+    "shoe size": ("shoe size",), "number of children": ("small number",), "diet": ("diet",), "working on": ("project", "work"),
+    "responsible for": ("project", "event", "owned_thing"), "owns": ("thing_an", "thing_an", "product"), "wants": ("plan",), "currency": ("currency",),
+    "made of": ("material",), "used for": ("activity",), "instance of": ("thing_an", "animal"), "subclass of": ("thing",), "likes": ("activity", "food", "drink", "animal", "sport"),
+    "dislikes": ("activity", "food", "drink", "animal", "sport"), "allergic to": ("food", "animal", "medication"), "afraid of": ("animal", "activity", "condition"),
+    "main subject": ("subject", "event", "person", "activity"), "cause of death": ("condition",), "learning": ("language", "instrument", "activity"),
+    "favourite game": ("product", "work"), "appointment": ("date", "time"), "vehicle": ("vehicle",), "residence": ("place",), "product or material produced": ("product", "material"),
+    "has part": ("organization", "place"), "part of": ("organization", "place"), "favourite music": ("person", "genre", "organization"), "teacher": ("person",),
+}  # fmt: skip
+SUBJECT_KINDS: dict[str, tuple[str, ...]] = {
+    "breed": ("pet_name",), "price": ("thing", "product"), "access code": ("owned_thing", "owned_thing", "product"), "colour": ("thing", "owned_thing"), "made of": ("thing", "product"),
+    "used for": ("thing", "product"), "weight": ("thing", "person", "product"), "deadline": ("project", "owned_thing", "work"), "duration": ("event", "work"), "age": ("person", "person", "pet_name"),
+    "opening hours": ("organization",), "departure time": ("event", "thing"), "height": ("person", "place"), "website": ("organization", "person"), "instance of": ("thing", "product", "pet_name"),
+    "nearest station": ("place", "organization"), "subclass of": ("thing", "taxon"), "nickname": ("person", "place", "team"),
+}  # fmt: skip
+LOCATION_PAIRS = (("owned_thing", "place_spot"), ("owned_thing", "place_spot"), ("thing", "place_spot"), ("event", "place"), ("organization", "place"))
+VOWEL = re.compile(r"(?i)^(?:[aeio]|un(?!i)|u(?!ni|se|k)|hour|honest|heir|mba|x-?ray)")
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "next ", "this ")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A relation between two names; a side that is the speaker has `speaker` set."""
+
+    subject: Name
+    relation: str
+    object: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A sentence, the triples that it states, and the facts behind them; `about_speaker`: it is said in the first person."""
+
+    text: str
+    triples: tuple[Triple, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    about_speaker: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question with its fact; `inverse` asks for the subject."""
+
+    text: str
+    fact: Fact
+    inverse: bool = False
+    yes_no: bool = False
+    about_speaker: bool = False
+
+
+def article(text: str) -> str:
+    """The text with "a" or "an" before it."""
+    return f"{'an' if VOWEL.match(text) else 'a'} {text}"
+
+
+def dated(text: str) -> str:
+    """The text with the preposition that a date or time takes."""
+    if text.startswith(("the ", *WEEKDAYS)):
+        return text if text.startswith(("next ", "this ")) else f"on {text}"
+    if re.search(r"\d\d?(?:st|nd|rd|th)?\b(?!\d)", text) and re.search(r"[A-Z][a-z]{2}", text):
+        return f"on {text}" if re.search(r"\b\d{1,2}(?:st|nd|rd|th)?\b", text) else f"in {text}"
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        return f"on {text}"
+    if re.fullmatch(r"\d{4}", text):
+        return f"in {text}"
+    return f"at {text}"
+
+
+_SLOT = re.compile(r"\{(?:(an|a|on) )?(s|o|old|a)\}")
+
+
+def fill(template: str, slots: Mapping[str, str]) -> str:
+    """Put names into the slots; a sentence that began with a slot begins with a capital."""
+
+    def put(found: re.Match[str]) -> str:
+        text = slots[found.group(2)]
+        if found.group(1) == "on":
+            return dated(text)
+        return article(text) if found.group(1) else text
+
+    filled = _SLOT.sub(put, template)
+    return filled[:1].upper() + filled[1:] if template.startswith("{") and " " in filled else filled
+
+
+def literal(name: str, text: str) -> str:
+    """`name` with the capitals it has in `text`."""
+    at = text.find(name)
+    if at < 0:
+        at = text.lower().find(name.lower())
+    return name if at < 0 else text[at : at + len(name)]
+
+
+class Grammar:
+    """The engine: seeded, for one split of phrasings and names."""
+
+    def __init__(self, seed: int, split: Split = "train", facts: Facts | None = None, ontology: Ontology | None = None) -> None:
+        self.rng = random.Random(seed)
+        self.split = split
+        self.names = Names(self.rng, split)
+        self.phrasings = phrasings(split)
+        self.relations = [name for name in self.phrasings if self.phrasings[name].statements or self.phrasings[name].spoken]
+        self.facts = facts or {}
+        self.ontology = ontology or default_ontology()
+        self.talk = lists("talk.toml")
+        self.kin = lists("kin.toml")
+
+    # ---- facts
+
+    def relation(self, start: Sequence[str] = ()) -> str:
+        """Any relation, or one of `start`."""
+        return self.rng.choice(start or self.relations)
+
+    def fact(self, relation: str | None = None, subject: Name | None = None) -> Fact:
+        """A fact of that relation, with that subject; real, from pools or invented."""
+        relation = relation or self.relation()
+        real = self.facts.get(relation)
+        if real and subject is None and self.rng.random() < 0.3:
+            pair = self.rng.choice(real)
+            return Fact(Name.plain(pair[0]), relation, Name.plain(pair[1]))
+        if relation == "location" and subject is None:
+            kinds = self.rng.choice(LOCATION_PAIRS)
+            return Fact(self.names.of(kinds[0]), relation, self._object(kinds[1]))
+        return Fact(subject or self.subject(relation), relation, self.object(relation))
+
+    def subject(self, relation: str) -> Name:
+        """A name that can stand on the left of the relation."""
+        kinds = SUBJECT_KINDS.get(relation) or self.ontology[relation].domain or ("thing",)
+        kind = self.rng.choice(kinds)
+        if kind == "person" and relation in PERSONAL and self.rng.random() < 0.25:
+            return self.around()
+        return self._subject(kind)
+
+    def _subject(self, kind: str) -> Name:
+        return self.names.of(kind)
+
+    def around(self) -> Name:
+        """Somebody by a role or kinship instead of a name."""
+        if self.rng.random() < 0.3:
+            return self.role()
+        word = self.rng.choice([w for group, words in self.kin.items() if group != "pet" for w in words])
+        return Name.plain(f"my {word}")
+
+    def role(self) -> Name:
+        """The dentist, our landlord."""
+        text = self.rng.choice(self.names.pools["role"])
+        return Name(text, text.removeprefix("the "))
+
+    def object(self, relation: str) -> Name:
+        """A name that can stand on the right of the relation."""
+        kinds = OBJECT_KINDS.get(relation) or self.ontology[relation].range or ("thing",)
+        if relation == "location":
+            kinds = ("place_spot",)
+        return self._object(self.rng.choice(kinds))
+
+    def _object(self, kind: str) -> Name:
+        if kind in ("thing_an", "thing", "animal"):
+            return self.names.bare_thing() if kind != "animal" else self.names.of("animal")
+        name = self.names.of(kind)
+        if kind in ("place_spot", "project") and name.text.startswith("the "):
+            return replace(name, name=name.text.removeprefix("the "))
+        return name
+
+    def several(self, fact: Fact) -> list[Fact]:
+        """The fact and one or two more with other objects."""
+        found = {fact.object.name: fact}
+        for _ in range(self.rng.choice([1, 1, 2])):
+            more = replace(fact, object=self._alike(fact))
+            found.setdefault(more.object.name, more)
+        return list(found.values())
+
+    def _alike(self, fact: Fact) -> Name:
+        kinds = OBJECT_KINDS.get(fact.relation) or self.ontology[fact.relation].range
+        kind = fact.object.kind if fact.object.kind in kinds else kinds[0]
+        return self._object(kind if fact.relation != "location" else "place_spot")
+
+    # ---- sentences that state
+
+    def tell(self, fact: Fact, speaker: str = SPEAKER, first_person: bool = False, *, register: str | None = None) -> Told:
+        """A sentence that states the fact."""
+        lists_ = self.phrasings[fact.relation]
+        if first_person and lists_.first:
+            return self._first(fact, lists_.first, speaker)
+        names = [register] if register else self.rng.choices(["statements", "spoken", "notes"], [5, 4, 1.5])
+        template = self.rng.choice(getattr(lists_, names[0]) or lists_.statements or lists_.spoken)
+        return self._told(template, fact)
+
+    def _told(self, template: str, fact: Fact, **slots: str) -> Told:
+        text = fill(template, {"s": fact.subject.text, "o": fact.object.text, **slots})
+        return Told(text, (self.triple(fact, text),), (fact,))
+
+    def triple(self, fact: Fact, text: str) -> Triple:
+        """The gold triple, with names spelt as in the text."""
+        return Triple(literal(fact.subject.name, text), fact.relation, literal(fact.object.name, text))
+
+    def _first(self, fact: Fact, templates: Sequence[str], speaker: str, **slots: str) -> Told:
+        template = self.rng.choice(templates)
+        text = fill(template, {"s": fact.subject.text, "o": fact.object.text, **slots})
+        subject = fact.subject if "s}" in template else Name.plain(speaker)
+        target = fact.object if "o}" in template else Name.plain(speaker)
+        if "s}" in template and "o}" in template:  # a sentence about two others after all
+            return Told(text, (self.triple(fact, text),), (fact,))
+        said = Fact(subject, fact.relation, target)
+        names = [literal(n.name, text) if n.name != speaker else speaker for n in (subject, target)]
+        return Told(text, (Triple(names[0], fact.relation, names[1]),), (said,), about_speaker=True)
+
+    def tell_several(self, facts: Sequence[Fact]) -> Told:
+        """One sentence with several objects: "A, B and C"."""
+        lists_ = self.phrasings[facts[0].relation]
+        plain = [t for t in (*lists_.statements, *lists_.spoken) if "{o}" in t and t.count("{o}") == 1]
+        if not plain:
+            return self.tell(facts[0])
+        text = fill(self.rng.choice(plain), {"s": facts[0].subject.text, "o": listed([f.object.text for f in facts])})
+        return Told(text, tuple(self.triple(f, text) for f in facts), tuple(facts))
+
+    def named_plainly(self, fact: Fact) -> Told:
+        """"The boss of Anna is Tom": the relation by its own or another name, so that new relations are understood too."""
+        relation = self.ontology[fact.relation]
+        nouns = _nouns(relation)
+        if not nouns:
+            return self.tell(fact)
+        return self._told(self.rng.choice(PLAIN).replace("{r}", self.rng.choice(nouns)), fact)
+
+    def kin_told(self, speaker: str = SPEAKER) -> Told:
+        """"My sister Anna lives in Oslo.": who it is, and something about her."""
+        relation, words = self.rng.choice(list(self.kin.items()))
+        person = self.names.of("pet_name") if relation == "pet" else self.names.given_name()
+        word = self.rng.choice(words)
+        about = self.relation(ABOUT_PETS if relation == "pet" else ABOUT_PEOPLE)
+        text_form = self.rng.choice([f"my {word} {person.text}", f"my {word} {person.text}", f"{person.text}, my {word},"])
+        told = self.tell(Fact(Name(text_form, person.name), about, self.object(about)), register=self.rng.choice(["spoken", "statements"]))
+        text = told.text.replace(",,", ",").replace(",.", ".").replace(",'s", "'s").replace(",?", "?")
+        link = Fact(Name.plain(speaker), relation, person)
+        first = Triple(speaker, relation, person.name)
+        return Told(text, (first, *told.triples), (link, *told.facts), about_speaker=True)
+
+    def change(self, fact: Fact, old: str, speaker: str = SPEAKER, first_person: bool = False) -> Told:
+        """A sentence that says that the fact is new; `old` was so before."""
+        lists_ = self.phrasings[fact.relation]
+        if first_person and lists_.first_changes:
+            return self._first(fact, lists_.first_changes, speaker, old=old)
+        if not lists_.changes:
+            return self.tell(fact)
+        return self._told(self.rng.choice(lists_.changes), fact, old=old)
+
+    def elliptic_change(self, fact: Fact) -> Told:
+        """"The capital is now Glim.": the subject stands only in what precedes."""
+        relation = self.ontology[fact.relation]
+        template = self.rng.choice(ELLIPTIC).replace("{r}", self.rng.choice(_nouns(relation) or [relation.name]))
+        text = fill(template, {"o": fact.object.text})
+        return Told(text, (Triple(fact.subject.name, fact.relation, literal(fact.object.name, text)),), (fact,))
+
+    def never(self, fact: Fact) -> Told:
+        """A sentence about the fact that states nothing."""
+        templates = self.phrasings[fact.relation].never
+        if not templates:
+            return self.nothing()
+        return Told(fill(self.rng.choice(templates), {"s": fact.subject.text, "o": fact.object.text, "old": fact.object.text}))
+
+    def nothing(self) -> Told:
+        """A sentence with nothing in it to be written."""
+        if self.rng.random() < 0.5:
+            return Told(self.small_talk()[0])
+        text = self.rng.choice(self.talk["nothing"])
+        filled = re.sub(r"\{(\w+)\}", lambda found: self.names.of(found.group(1)).text, text)
+        return Told(filled[:1].upper() + filled[1:])
+
+    def small_talk(self) -> tuple[str, str]:
+        """A message that states and asks nothing, and a reply."""
+        message, reply = self.rng.choice(self.talk["small_talk"])
+        return message, reply
+
+    # ---- joining
+
+    def with_pronoun(self, told: Told, pronoun: str) -> Told | None:
+        """The sentence with a pronoun for its subject, where that reads well."""
+        if len(told.facts) != 1 or not pronoun:
+            return None
+        subject = told.facts[0].subject.text
+        capital = pronoun.capitalize()
+        if told.text.startswith(f"{subject}'s "):
+            possessive = {"he": "His", "she": "Her", "it": "Its"}[pronoun]
+            text = possessive + told.text[len(subject) + 2 :]
+        elif told.text.startswith(f"{subject} ") and told.text.count(subject) == 1:
+            text = capital + told.text[len(subject) :]
+        else:
+            return None
+        return replace(told, text=text)
+
+    def joined(self, first: Told, second: Told) -> Told:
+        """Two statements in one sentence."""
+        head = first.text.rstrip(".")
+        subject = first.facts[0].subject.text if first.facts else ""
+        same = bool(second.facts) and second.facts[0].subject.text == subject
+        if same and subject and second.text.startswith(f"{subject} ") and first.text.startswith(f"{subject} "):
+            text = f"{head} and {second.text[len(subject) + 1 :]}"
+        else:
+            link = self.rng.choice([", and ", ", while ", "; ", ", and also ", " – "])
+            tail = second.text
+            if tail.split()[0] in LOWERED:
+                tail = tail[:1].lower() + tail[1:]
+            text = head + link + tail
+        return Told(text, first.triples + second.triples, first.facts + second.facts, first.about_speaker or second.about_speaker)
+
+    def decorated(self, told: Told) -> Told:
+        """With an opener or a closer, now and then in lower case or with a slip of the keyboard."""
+        text = told.text
+        draw = self.rng.random()
+        if draw < 0.16:
+            opener = self.rng.choice(self.talk["openers"] + self.talk["remember_requests"])
+            keeps = opener.rstrip()[-1:] in ".:!?" or text.split()[0] not in LOWERED
+            text = opener + (text if keeps else text[:1].lower() + text[1:])
+        elif draw < 0.20 and text.endswith("."):
+            text = text[:-1] + self.rng.choice(self.talk["closers"])
+        elif draw < 0.26:
+            text = text.rstrip(".")
+        elif draw < 0.29:
+            text = text.rstrip(".") + "!"
+        names = tuple(Triple(*(literal(n, text) for n in (t.subject,)), t.relation, literal(t.object, text)) for t in told.triples)
+        if self.rng.random() < 0.04:
+            text = text.lower()
+            names = tuple(Triple(literal(t.subject, text), t.relation, literal(t.object, text)) for t in names)
+        return replace(told, text=text, triples=names)
+
+    # ---- questions and answers
+
+    def ask(self, fact: Fact, speaker: str = SPEAKER) -> Question | None:
+        """A question about the fact: for its object mostly, for its subject, or whether."""
+        lists_ = self.phrasings[fact.relation]
+        if fact.subject.name == speaker:
+            templates, inverse, yes_no = lists_.first_questions, False, False
+            about = True
+        else:
+            about = False
+            kinds = [("o", lists_.questions, 6.0), ("s", lists_.inverse_questions, 3.0), ("yn", lists_.yes_no, 1.2)]
+            kind, templates, _ = self.rng.choices(kinds, [w if t else 0.0 for _, t, w in kinds])[0] if any(t for _, t, _ in kinds) else ("o", (), 0)
+            inverse, yes_no = kind == "s", kind == "yn"
+            if fact.object.name == speaker and kind != "o":
+                return None
+        if not templates:
+            return None
+        text = fill(self.rng.choice(templates), {"s": fact.subject.text, "o": fact.object.text})
+        return Question(self._asked(text), fact, inverse, yes_no, about)
+
+    def plain_question(self, fact: Fact) -> Question:
+        """"What is the price of X?": the relation by its own or another name."""
+        relation = self.ontology[fact.relation]
+        nouns = _nouns(relation) or [relation.name]
+        text = fill(self.rng.choice(PLAIN_QUESTIONS).replace("{r}", self.rng.choice(nouns)), {"s": fact.subject.text})
+        return Question(self._asked(text), fact)
+
+    def _asked(self, text: str) -> str:
+        draw = self.rng.random()
+        if draw < 0.08:
+            opener = self.rng.choice(self.talk["question_openers"])
+            keeps = opener.rstrip()[-1:] in ".:!?" or text.split()[0] not in LOWERED
+            return opener + (text if keeps else text[:1].lower() + text[1:])
+        if draw < 0.15:
+            return text.lower()
+        if draw < 0.19:
+            return self._slip(text)
+        return text.rstrip("?") if draw < 0.23 else text
+
+    def _slip(self, text: str) -> str:
+        """Two neighbouring letters swapped, not in a capitalised word."""
+        words = text.split(" ")
+        places = [i for i, w in enumerate(words) if len(w) > 4 and w.isalpha() and w.islower()]
+        if not places:
+            return text
+        at = self.rng.choice(places)
+        i = self.rng.randrange(1, len(words[at]) - 2)
+        w = words[at]
+        words[at] = w[:i] + w[i + 1] + w[i] + w[i + 2 :]
+        return " ".join(words)
+
+    def answer(self, question: Question, answers: Sequence[str], asked: str | None = None) -> str:
+        """What the model says after the memory has answered (nothing: that it does not know)."""
+        lists_ = self.phrasings[question.fact.relation]
+        slots = {"s": question.fact.subject.text, "o": question.fact.object.text}
+        if not answers:
+            usable = [t for t in lists_.none_answers if "o}" not in t]
+            if question.about_speaker or question.inverse or self.rng.random() < 0.6 or not usable:
+                return str(self.rng.choice(self.talk["unknown_replies"]))
+            return fill(self.rng.choice(usable), slots)
+        if question.yes_no:
+            told = asked or question.fact.object.text
+            yes = told.lower() in (a.lower() for a in answers)
+            return f"{'Yes' if yes else 'No'}, {listed(answers)}."
+        slots["a"] = listed(answers)
+        if question.about_speaker:
+            return fill(self.rng.choice(["{a}.", "{a}.", "You told me: {a}.", "It is {a}.", "As you told me, {a}."]), slots)
+        templates = lists_.inverse_answers if question.inverse else lists_.many_answers if len(answers) > 1 else lists_.answers
+        usable = [t for t in templates if not ({"s", "o"} & set(re.findall(r"(s|o)\}", t)) and question.inverse and "s}" in t)]
+        return fill(self.rng.choice([*usable, "{a}."]), slots)
+
+
+def _nouns(relation: Relation) -> list[str]:
+    """Those of a relation's names that can stand in "the ... of X"."""
+    return [name for name in (relation.name, *relation.other_names) if not VERBAL.search(name)]
+
+
+def listed(names: Sequence[str]) -> str:
+    """A, B and C."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+PERSONAL = frozenset(
+    "sister brother son daughter friend partner neighbour roommate colleague boss teacher doctor pet occupation hobby likes dislikes residence employer hometown birthday age vehicle learning wants".split()
+) | {"allergic to", "works on", "plans to", "travels to", "favourite food", "favourite drink", "favourite colour", "favourite book", "favourite film", "favourite music", "phone number",
+     "email address", "address", "plays sport", "plays instrument", "supports team", "medical condition", "medication", "diet", "afraid of", "appointment", "owns", "working on",
+     "educated at", "field of study", "shoe size", "native language", "place of birth"}  # fmt: skip
+ABOUT_PEOPLE = ("residence", "residence", "employer", "employer", "occupation", "educated at", "place of birth", "hobby", "likes", "allergic to", "plays instrument", "plays sport", "travels to", "birthday",
+                "age", "vehicle", "learning", "field of study", "working on", "plans to", "spouse", "hometown", "favourite food", "medical condition", "dislikes", "owns", "pet")  # fmt: skip
+ABOUT_PETS = ("breed", "age", "likes", "afraid of", "birthday", "colour", "allergic to", "weight", "favourite food")
+PLAIN = ("The {r} of {s} is {o}.", "{s}'s {r} is {o}.", "{o} is the {r} of {s}.", "{s} has {o} as {r}.", "{r} of {s}: {o}", "{o} is {s}'s {r}.", "As {r} of {s} we have {o}.", "The {r} for {s}: {o}.")
+ELLIPTIC = ("The {r} is now {o}.", "The {r} is {o} now.", "The new {r} is {o}.", "Now the {r} is {o}.", "The {r} has changed to {o}.", "{o} is the new {r}.", "Its {r} is now {o}.", "The {r} is {o}.",
+            "Update: the {r} is {o}.", "As of today the {r} is {o}.")  # fmt: skip
+PLAIN_QUESTIONS = ("What is the {r} of {s}?", "What is {s}'s {r}?", "{s} {r}?", "Tell me the {r} of {s}.", "{r} of {s}?", "Do you know {s}'s {r}?", "Which {r} does {s} have?", "What was the {r} of {s} again?")
+VERBAL = re.compile(
+    r"\b(?:by|in|at|to|on|is|are|was|has|have|goes|lives|works|plays|took|take|takes|owns|owned|drives|eats|made|knows|loves|hates|leads|runs|won|belongs|contains|costs|weighs|resides|comes|comes from|grew|can't|fond|busy|wants|wishes|would|stand|replaces|replaced|learning|studies|speaks|borders|leaves|starts|begins|ends|lasts|shut|set|scared|afraid|allergic|starring|stars|used|written|followed|follows|kept|consists|includes|produces|makes|split|broke|signed|known|called|inspired|taught|named|died|killed|buried|born|served|fought|appears|competed|participant|separated|influenced|composed|possesses|holds|going|does|do|rides|which|what|how|why|old|tall|instance|subclass|follows)\b|\bof$|^(?:part|age|birthday|likes)"
+)
+LOWERED = frozenset("The A An In On At After Since Among Today Now My Our His Her Its This That These If It There We You They Who What Where When Which Please Last Next For From With As One Every Both".split())

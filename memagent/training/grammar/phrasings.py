@@ -1,0 +1,81 @@
+"""The phrasings of each relation, and which of them are kept from training.
+
+A tenth of each list, chosen by a hash of the sentence and therefore fixed, is held out: `evals` measures with it how well
+a model understands words that it was not taught.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+FOLDER = Path(__file__).parent
+FILES = (
+    "encyclopaedia_1.toml",
+    "encyclopaedia_2.toml",
+    "encyclopaedia_3.toml",
+    "personal_people.toml",
+    "personal_life.toml",
+    "everyday_things.toml",
+)
+Split = Literal["train", "held out"]
+NEVER_HELD_OUT = ("answers", "inverse_answers", "many_answers", "none_answers")  # what the model says, not what it reads
+
+
+@dataclass(frozen=True, slots=True)
+class Phrasings:
+    """How one relation is stated, changed, denied and asked about; GRAMMAR.md beside this file explains each list.
+
+    Slots: {s} subject, {o} object, {old} the former object, {a} an answer; {an x} and {on x} with article or preposition.
+    A sentence about the speaker leaves the speaker's slot out.
+    """
+
+    statements: tuple[str, ...] = ()
+    spoken: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
+    first_questions: tuple[str, ...] = ()
+    inverse_questions: tuple[str, ...] = ()
+    yes_no: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+    inverse_answers: tuple[str, ...] = ()
+    many_answers: tuple[str, ...] = ()
+    none_answers: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    first_changes: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+
+
+def held_out(sentence: str) -> bool:
+    """Whether a phrasing is kept from training."""
+    return hashlib.sha256(sentence.encode()).digest()[0] % 10 == 0
+
+
+def _chosen(table: dict[str, list[str]], split: Split) -> Phrasings:
+    lists: dict[str, tuple[str, ...]] = {}
+    for name in (f.name for f in fields(Phrasings)):
+        sentences = table.get(name, [])
+        if name not in NEVER_HELD_OUT:
+            sentences = [s for s in sentences if held_out(s) == (split == "held out")]
+        lists[name] = tuple(sentences)
+    return Phrasings(**lists)
+
+
+@lru_cache(maxsize=2)
+def phrasings(split: Split = "train") -> dict[str, Phrasings]:
+    """The phrasings of every relation, by its name."""
+    tables: dict[str, Any] = {}
+    for file in FILES:
+        tables |= tomllib.loads((FOLDER / file).read_text(encoding="utf-8"))
+    return {relation: _chosen(table, split) for relation, table in tables.items()}
+
+
+@lru_cache(maxsize=8)
+def lists(file: str) -> dict[str, Any]:
+    """The lists of `names.toml`, `talk.toml` or `kin.toml`."""
+    return tomllib.loads((FOLDER / file).read_text(encoding="utf-8"))

@@ -1,0 +1,217 @@
+"""The base model: a Llama shape trained from nothing, resumable.
+
+Muon for the matrices and AdamW for embeddings and norms; bf16 weights with fp32 master copies; learning rates constant,
+then falling linearly to zero from `decay_from` of the way on (docs/LOG.md has the trials behind these choices).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from memagent.training.shards import Mixer, Shard, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The size of the base model."""
+
+    vocabulary: int = 8192
+    width: int = 320
+    layers: int = 7
+    heads: int = 5
+    hidden: int = 896
+    positions: int = 1024
+
+    def config(self) -> LlamaConfig:
+        """The same for transformers."""
+        return LlamaConfig(
+            vocab_size=self.vocabulary,
+            hidden_size=self.width,
+            num_hidden_layers=self.layers,
+            num_attention_heads=self.heads,
+            num_key_value_heads=self.heads,
+            intermediate_size=self.hidden,
+            max_position_embeddings=self.positions,
+            tie_word_embeddings=True,
+            bos_token_id=0,
+            eos_token_id=1,
+            pad_token_id=1,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a run is trained; travels with its checkpoint."""
+
+    tokens: int = 15_000_000
+    length: int = 256
+    batch: int = 24
+    matrix_rate: float = 0.02
+    other_rate: float = 3e-3
+    decay_from: float = 0.5
+    warmup_steps: int = 40
+    seed: int = 1
+
+    def rate(self, tokens: int, step: int) -> float:
+        """The factor on both learning rates."""
+        progress = tokens / self.tokens
+        falling = min(1.0, (1.0 - progress) / (1.0 - self.decay_from))
+        return max(0.0, falling) * min(1.0, (step + 1) / self.warmup_steps)
+
+
+def tensors(windows: Sequence[Window]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """ids (B, T), weights (B, T), positions (B, T), mask (B, 1, T, T): True where a token may look."""
+    ids = torch.from_numpy(_stack([w.ids for w in windows]))
+    weights = torch.from_numpy(_stack([w.weights for w in windows]))
+    positions = torch.from_numpy(_stack([w.positions for w in windows]))
+    documents = torch.from_numpy(_stack([w.documents for w in windows]))
+    same = documents[:, :, None] == documents[:, None, :]
+    mask = same & torch.ones(same.shape[1:], dtype=torch.bool).tril()
+    return ids, weights, positions, mask[:, None]
+
+
+def _stack(arrays: Sequence[Any]) -> Any:
+    import numpy as np
+
+    return np.stack(arrays)
+
+
+def weighted_loss(model: LlamaForCausalLM, windows: Sequence[Window]) -> tuple[Tensor, float]:
+    """The mean loss over supervised tokens, each by its weight; and the sum of the weights."""
+    ids, weights, positions, mask = tensors(windows)
+    bias = torch.zeros(mask.shape, dtype=model.dtype).masked_fill_(~mask, torch.finfo(model.dtype).min)
+    hidden = model.model(ids, position_ids=positions, attention_mask=bias).last_hidden_state[:, :-1]  # (B, T-1, width)
+    targets, target_weights = ids[:, 1:], weights[:, 1:]
+    supervised = target_weights > 0
+    logits = model.lm_head(hidden[supervised]).float()  # (supervised, vocabulary)
+    losses = nn.functional.cross_entropy(logits, targets[supervised], reduction="none")
+    chosen = target_weights[supervised]
+    return (losses * chosen).sum() / chosen.sum(), float(chosen.sum())
+
+
+class MasterWeights:
+    """fp32 copies of bf16 weights, with one optimiser for the matrices and one for the rest."""
+
+    def __init__(self, parameters: Mapping[str, nn.Parameter], recipe: Recipe) -> None:
+        self.parameters = parameters
+        self.masters = {name: p.detach().float().clone().requires_grad_() for name, p in parameters.items()}
+        matrices = [m for name, m in self.masters.items() if m.ndim == 2 and "embed" not in name and "lm_head" not in name]
+        chosen = {id(m) for m in matrices}
+        rest = [m for m in self.masters.values() if id(m) not in chosen]
+        self.optimisers: list[torch.optim.Optimizer] = [
+            torch.optim.Muon(matrices, lr=recipe.matrix_rate, momentum=0.95, weight_decay=0.01),
+            torch.optim.AdamW(rest, lr=recipe.other_rate, betas=(0.9, 0.97), weight_decay=0.0),
+        ]
+        self.rates = [recipe.matrix_rate, recipe.other_rate]
+
+    def step(self, factor: float) -> None:
+        """One update with both rates times `factor`."""
+        for name, parameter in self.parameters.items():
+            self.masters[name].grad = None if parameter.grad is None else parameter.grad.float()
+            parameter.grad = None
+        nn.utils.clip_grad_norm_(self.masters.values(), 1.0)
+        for optimiser, rate in zip(self.optimisers, self.rates, strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * factor
+            optimiser.step()
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(self.masters[name])
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a resumed run needs."""
+        return {"masters": self.masters, "optimisers": [o.state_dict() for o in self.optimisers]}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state`."""
+        with torch.no_grad():
+            for name, value in state["masters"].items():
+                self.masters[name].copy_(value)
+                self.parameters[name].copy_(value)
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+
+
+def save_atomically(path: Path, value: Any) -> None:
+    """torch.save that leaves either the old file or the new one."""
+    partial = path.with_suffix(".partial")
+    torch.save(value, partial)
+    os.replace(partial, path)
+
+
+def log_line(path: Path, **values: Any) -> None:
+    """Append one JSON line to a run's log."""
+    with path.open("a", encoding="utf-8") as log:
+        log.write(json.dumps(values) + "\n")
+
+
+def train(
+    model: LlamaForCausalLM,
+    parameters: Mapping[str, nn.Parameter],
+    shares: Callable[[float], Mapping[str, float]],
+    shards: Mapping[str, Shard],
+    recipe: Recipe,
+    checkpoint: Path,
+    *,
+    save_every_s: float = 240.0,
+    stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Train `parameters` of `model` until `recipe.tokens`; goes on from `checkpoint` where there is one.
+
+    `shares` gives each source's share of tokens at a progress between 0 and 1; it is asked again every hundredth of the way.
+    """
+    weights = MasterWeights(parameters, recipe)
+    tokens, step = 0, 0
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=False)
+        weights.restore(saved["weights"])
+        tokens, step = saved["tokens"], saved["step"]
+    mixer, mixed_at = None, -1.0
+    log = checkpoint.with_suffix(".log.jsonl")
+    bar = tqdm(total=recipe.tokens, initial=tokens, unit="tok", unit_scale=True, mininterval=5.0)
+    saved_at = time.monotonic()
+    model.train()
+    smooth = math.nan
+    while tokens < recipe.tokens and not stop():
+        progress = tokens / recipe.tokens
+        if mixer is None or progress - mixed_at >= 0.05:
+            mixer, mixed_at = Mixer(shards, shares(progress), recipe.length, recipe.seed + step), progress
+        windows = mixer.batch(recipe.batch)
+        loss, _ = weighted_loss(model, windows)
+        loss.backward()  # type: ignore[no-untyped-call]
+        weights.step(recipe.rate(tokens, step))
+        seen = recipe.batch * recipe.length
+        tokens, step = tokens + seen, step + 1
+        smooth = loss.item() if math.isnan(smooth) else 0.95 * smooth + 0.05 * loss.item()
+        bar.update(seen)
+        bar.set_postfix(loss=f"{smooth:.3f}", refresh=False)
+        if step % 20 == 0:
+            log_line(log, step=step, tokens=tokens, loss=round(smooth, 4), time=round(time.time()))
+        if time.monotonic() - saved_at > save_every_s:
+            _save(checkpoint, weights, recipe, tokens, step)
+            saved_at = time.monotonic()
+    _save(checkpoint, weights, recipe, tokens, step)
+    bar.close()
+
+
+def _save(checkpoint: Path, weights: MasterWeights, recipe: Recipe, tokens: int, step: int) -> None:
+    save_atomically(checkpoint, {"weights": weights.state(), "recipe": asdict(recipe), "tokens": tokens, "step": step})
+
+
+def new_base(shape: Shape, seed: int) -> LlamaForCausalLM:
+    """A base with random weights."""
+    torch.manual_seed(seed)
+    model = LlamaForCausalLM(shape.config())
+    return model.to(torch.bfloat16)  # type: ignore[no-any-return]
