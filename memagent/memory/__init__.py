@@ -1,0 +1,21 @@
+"""The triple memory: SQL is the truth, Chroma an index of names. Needs no model; importing it loads no chromadb."""
+
+from memagent.memory.embedding import CharacterEmbedder, Embedder, MiniLM
+from memagent.memory.store import Memory, View
+from memagent.memory.values import AsOf, Askable, Change, Counts, DoctorReport, ForgetReport, Mention, PassageMatch
+
+__all__ = [
+    "AsOf",
+    "Askable",
+    "Change",
+    "CharacterEmbedder",
+    "Counts",
+    "DoctorReport",
+    "Embedder",
+    "ForgetReport",
+    "Memory",
+    "Mention",
+    "MiniLM",
+    "PassageMatch",
+    "View",
+]

@@ -1,0 +1,173 @@
+"""The SQL database of a memory: opening it, transactions, and its errors in our words.
+
+Reading and writing are told apart: `read()` is a snapshot, `write()` is one serialised transaction (BEGIN IMMEDIATE on
+SQLite, the counter's row lock on PostgreSQL). Knows the dialects; nothing else in the package does.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from memagent.errors import ForeignFolder, MemagentError, MemoryFault, StorageFull
+from memagent.memory.migrations import migrate
+from memagent.memory.tables import Base
+
+# secure_delete: a forgotten name is overwritten, not only unlinked.
+PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=5000", "secure_delete=ON", "cache_size=-65536", "temp_store=MEMORY")
+CHUNK = 5000  # values in one IN list; SQLite takes 32,766 parameters
+POOL = 64  # connections, more than threads that a process will use at once
+
+_TAKE = text("UPDATE counter SET next = next + :count WHERE name = 'id' RETURNING next")
+
+
+class Database:
+    """One SQL database, by URL."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.is_sqlite = url.startswith("sqlite")
+        self._writing = threading.RLock()
+        with translated():
+            self._engine = _engine(url)
+        try:
+            with translated():
+                migrate(self._engine)
+        except MemagentError:
+            self._engine.dispose()
+            raise
+
+    @classmethod
+    def at(cls, path: Path) -> Database:
+        """The SQLite database in that file."""
+        return cls(f"sqlite:///{path}")
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A snapshot; it must not write."""
+        with translated(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction, committed at the end or not at all."""
+        with self._writing, translated(), self._engine.connect().execution_options(memagent_writes=True) as connection, connection.begin():
+            yield connection
+
+    def erase_traces(self) -> None:
+        """Overwrite what deleted rows left behind, in the file and in its log."""
+        if not self.is_sqlite:
+            return
+        with self._writing, translated(), closing(self._engine.raw_connection()) as connection:
+            for command in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                cursor = connection.cursor()
+                cursor.execute(command)
+                cursor.fetchall()
+                cursor.close()
+
+    def integrity(self) -> list[str]:
+        """What the database itself finds wrong with its files."""
+        if not self.is_sqlite:
+            return []
+        with self.read() as connection:
+            lines = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check(20)")]
+        return [line for line in lines if line != "ok"]
+
+    def copy_to(self, path: Path) -> None:
+        """A consistent copy in a new SQLite file, while others read and write.
+
+        Raises:
+            MemoryFault: the database is not SQLite.
+        """
+        if not self.is_sqlite:
+            raise MemoryFault("a server's database is backed up by its own tools", hint="pg_dump, or `export` for one namespace")
+        with self.read() as connection:
+            target = sqlite3.connect(path)
+            try:
+                source = connection.connection.driver_connection
+                assert isinstance(source, sqlite3.Connection)
+                source.backup(target)
+            finally:
+                target.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+
+def take_ids(connection: Connection, count: int) -> range:
+    """`count` fresh ids, rising; the writer that takes them holds the others back until it has committed."""
+    after = int(connection.execute(_TAKE, {"count": count}).scalar_one())
+    return range(after - count, after)
+
+
+def insert_all(connection: Connection, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows of the same columns in one go."""
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+def chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
+    """The values in lists that fit one statement."""
+    listed = list(values)
+    for first in range(0, len(listed), CHUNK):
+        yield listed[first : first + CHUNK]
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_size=POOL)
+    engine = create_engine(url, pool_size=POOL)
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # the driver's own BEGIN is deferred: two writers would deadlock
+    cursor = connection.cursor()
+    for pragma in PRAGMAS:
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("memagent_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """SQL's errors as ours."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _ours(str(error.orig)) from error
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise _ours(str(error)) from error
+
+
+_FAULTS: tuple[tuple[str, type[MemoryFault], str, str], ...] = (
+    ("database or disk is full", StorageFull, "the disk is full; nothing was half written", "free some space and try again"),
+    ("disk i/o error", StorageFull, "the disk cannot be written or read; nothing was half written", "is the disk full or gone?"),
+    ("readonly database", StorageFull, "the memory folder is read-only", "give this user the right to write there"),
+    ("unable to open database", StorageFull, "the database file cannot be opened", "may this user read and write the folder?"),
+    ("file is not a database", ForeignFolder, "memory.sqlite is not a SQLite database", "choose another folder, or restore a backup"),
+    ("malformed", MemoryFault, "the database file is damaged", "restore a backup; `doctor` says what is damaged"),
+    ("database is locked", MemoryFault, "another program holds the database for writing", "close it and try again"),
+)
+
+
+def _ours(message: str) -> MemoryFault:
+    lowered = message.lower()
+    for sign, kind, line, hint in _FAULTS:
+        if sign in lowered:
+            return kind(line, hint=hint)
+    return MemoryFault(f"the database refused: {message.splitlines()[0] if message else 'no reason given'}")

@@ -1,0 +1,183 @@
+"""Forgetting: erasing what is known of an entity, or one triple, so that no table, index or file still has it.
+
+Erased are the triples in all their versions, passages that nothing else needs, entities that no triple has any more, with
+their names and vectors, relations that only they had, and the lines of the journal that told of them. A passage that another
+triple needs stays, with the erased names blacked out (offsets keep their meaning). At last the database overwrites the places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, TextClause, bindparam, text
+
+from memagent.memory import journal, linking, relations
+from memagent.memory.database import chunks
+from memagent.memory.rows import select_rows
+from memagent.memory.space import Space
+from memagent.memory.spelling import find_all
+from memagent.memory.values import ForgetReport
+from memagent.triples import Triple
+
+BLACK = "█"
+
+
+@dataclass
+class _Erased:
+    triples: int = 0
+    passages: list[int] = field(default_factory=list)
+    redacted: list[int] = field(default_factory=list)
+    names: dict[int, str] = field(default_factory=dict)
+    entities: list[str] = field(default_factory=list)
+    relations: list[int] = field(default_factory=list)
+
+
+def forget(space: Space, what: str | Triple) -> ForgetReport:
+    """Erase the entity of that name, or the triple; what is not known is no error and gives an empty report."""
+    with space.database.write() as connection:
+        ids = journal.fresh_ids(connection)
+        change = next(ids)
+        if isinstance(what, Triple):
+            erased = _triples(space, connection, _versions(space, connection, what))
+        else:
+            linked = linking.find_one(connection, space.number, what)
+            erased = _Erased() if linked is None else _entity(space, connection, linked.entity)
+        if not erased.triples and not erased.names and not erased.passages:
+            return ForgetReport()
+        _relations(space, connection, erased)
+        _journal(space, connection)
+        journal.note(connection, space.number, change, "forget")
+        also = _also_named(space, connection, erased.names.values())
+    space.index.delete(space.namespace, "entities", list(map(str, erased.names)))
+    space.index.delete(space.namespace, "passages", list(map(str, (*erased.passages, *erased.redacted))))
+    space.index.delete(space.namespace, "relations", list(map(str, erased.relations)))
+    space.database.erase_traces()
+    return ForgetReport(erased.triples, tuple(erased.entities), len(erased.passages), len(erased.redacted), also)
+
+
+def versions_of(space: Space, connection: Connection, triple: Triple, relation: str) -> list[int]:
+    """Every version of that triple, ended ones too."""
+    ends = linking.find(connection, space.number, (triple.subject, triple.object))
+    if len(ends) < len({triple.subject, triple.object}):
+        return []
+    where = "s.entity = :subject AND o.entity = :object AND r.namespace = :space AND r.name = :relation"
+    given = {"subject": ends[triple.subject].entity, "object": ends[triple.object].entity, "space": space.number, "relation": relation}
+    return [row.id for row in select_rows(connection, where, None, **given)]
+
+
+def _versions(space: Space, connection: Connection, triple: Triple) -> list[int]:
+    relation = relations.known(space, connection, triple.relation)
+    return [] if relation is None else versions_of(space, connection, triple, relation)
+
+
+def _entity(space: Space, connection: Connection, entity: int) -> _Erased:
+    ids = [row.id for row in select_rows(connection, "(s.entity = :entity OR o.entity = :entity)", None, entity=entity)]
+    return _triples(space, connection, ids, entity)
+
+
+def _triples(space: Space, connection: Connection, ids: list[int], entity: int | None = None) -> _Erased:
+    """Erase these versions, and what then belongs to nothing."""
+    erased = _Erased(triples=_meanings(connection, ids))
+    entities = set(_column(connection, "SELECT DISTINCT n.entity FROM triple t JOIN name n ON n.id = t.subject OR n.id = t.object WHERE t.id IN :ids", ids))
+    passages = set(_column(connection, "SELECT DISTINCT passage FROM provenance WHERE triple IN :ids", ids))
+    _execute(connection, "DELETE FROM provenance WHERE triple IN :ids", ids)
+    _execute(connection, "DELETE FROM triple WHERE id IN :ids", ids)
+    used = set(_column(connection, "SELECT DISTINCT n.entity FROM name n JOIN triple t ON t.subject = n.id OR t.object = n.id WHERE n.entity IN :ids", entities))
+    orphans = (entities - used) | ({entity} if entity is not None else set())
+    _names(connection, orphans, erased)
+    needed = set(_column(connection, "SELECT DISTINCT passage FROM provenance WHERE passage IN :ids", passages))
+    _passages(space, connection, passages, needed, erased)
+    return erased
+
+
+def _meanings(connection: Connection, ids: list[int]) -> int:
+    return len({row.meaning for some in chunks(ids) for row in select_rows(connection, "t.id IN :ids", None, ids=some)})
+
+
+def _names(connection: Connection, entities: Collection[int], erased: _Erased) -> None:
+    query = text("SELECT id, entity, text FROM name WHERE entity IN :ids").bindparams(bindparam("ids", expanding=True))
+    for some in chunks(entities):
+        for name, entity, said in connection.execute(query, {"ids": some}):
+            erased.names[name] = said
+            if name == entity:
+                erased.entities.append(said)
+    _execute(connection, "DELETE FROM move WHERE name IN :ids", erased.names)
+    _execute(connection, "DELETE FROM name WHERE id IN :ids", erased.names)
+
+
+def _passages(space: Space, connection: Connection, touched: set[int], needed: set[int], erased: _Erased) -> None:
+    """Delete passages that only the erased triples needed, and every passage without a triple that names what is erased."""
+    erased.passages = sorted(touched - needed)
+    deleted = set(erased.passages)
+    names = list(erased.names.values())
+    query = text(
+        "SELECT p.id, p.text, p.source, EXISTS (SELECT 1 FROM provenance v WHERE v.passage = p.id) FROM passage p WHERE p.namespace = :space"
+    )
+    black: list[dict[str, object]] = []
+    for number, said, source, is_needed in connection.execute(query, {"space": space.number}).all() if names else ():
+        clean, clean_source = _blackened(said, names), _blackened(source, names)
+        if number in deleted or (clean, clean_source) == (said, source):
+            continue
+        if is_needed:
+            black.append({"id": number, "text": clean, "source": clean_source, "no": False, "digest": f"redacted {number}"})
+            erased.redacted.append(number)
+        else:
+            erased.passages.append(number)
+    _execute(connection, "DELETE FROM passage WHERE id IN :ids", erased.passages)
+    if black:
+        connection.execute(text("UPDATE passage SET text = :text, source = :source, indexed = :no, digest = :digest WHERE id = :id"), black)
+
+
+def _blackened(said: str, names: Iterable[str]) -> str:
+    for name in names:
+        for start, end in find_all(said, name):
+            said = said[:start] + BLACK * (end - start) + said[end:]
+    return said
+
+
+def _relations(space: Space, connection: Connection, erased: _Erased) -> None:
+    """Relations of no triple; those of the ontology would come again, and tell nothing."""
+    query = text("SELECT id FROM relation r WHERE namespace = :space AND NOT EXISTS (SELECT 1 FROM triple t WHERE t.namespace = :space AND t.relation = r.id)")
+    erased.relations = list(connection.execute(query, {"space": space.number}).scalars())
+    _execute(connection, "DELETE FROM relation WHERE id IN :ids", erased.relations)
+
+
+def _journal(space: Space, connection: Connection) -> None:
+    """Lines of the journal that tell of nothing any more."""
+    connection.execute(
+        text("""
+DELETE FROM change WHERE namespace = :space AND kind NOT IN ('forget', 'undo')
+AND NOT EXISTS (SELECT 1 FROM triple t WHERE t.created_by = change.id)
+AND NOT EXISTS (SELECT 1 FROM triple t WHERE t.retracted_by = change.id)
+AND NOT EXISTS (SELECT 1 FROM provenance p WHERE p.created_by = change.id)
+AND NOT EXISTS (SELECT 1 FROM move m WHERE m.change = change.id)"""),
+        {"space": space.number},
+    )
+    connection.execute(
+        text("DELETE FROM change WHERE namespace = :space AND kind = 'undo' AND undoes IS NOT NULL AND NOT EXISTS (SELECT 1 FROM change c WHERE c.id = change.undoes)"),
+        {"space": space.number},
+    )
+
+
+def _also_named(space: Space, connection: Connection, names: Iterable[str]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for name in names:
+        query = text("SELECT text FROM name WHERE namespace = :space AND lower(text) LIKE :pattern ESCAPE '\\'")
+        pattern = "%" + name.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        found.update(dict.fromkeys(said for said in connection.execute(query, {"space": space.number, "pattern": pattern}).scalars() if find_all(said, name)))
+    return tuple(found)
+
+
+def _column(connection: Connection, query: str, ids: Iterable[int]) -> Iterable[int]:
+    for some in chunks(ids):
+        yield from connection.execute(_listed(query), {"ids": some}).scalars().all()
+
+
+def _execute(connection: Connection, query: str, ids: Iterable[int]) -> None:
+    for some in chunks(ids):
+        connection.execute(_listed(query), {"ids": some})
+
+
+def _listed(query: str) -> TextClause:
+    return text(query).bindparams(bindparam("ids", expanding=True))

@@ -1,0 +1,93 @@
+"""Vectors for what SQL has marked as not yet indexed: names and passages.
+
+A write only sets the marks. They are worked off when the first vector is needed, in batches, each name once: embed, put into
+the index, then clear the marks. A crash at any point leaves marks, and doing it again does no harm.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Literal
+
+from sqlalchemy import Connection, bindparam, text
+
+from memagent.memory.database import chunks
+from memagent.memory.space import Space
+
+BATCH = 512
+# A search waits for at most so many new names (about 4 s); `reindex` works off a bulk import, and `doctor` tells of it.
+PATIENCE = 2048
+
+Indexed = Literal["entities", "passages"]
+TABLES: dict[Indexed, str] = {"entities": "name", "passages": "passage"}
+_CLEAR = {
+    kind: text(f"UPDATE {table} SET indexed = :done WHERE id = :id AND text = :text") for kind, table in TABLES.items()
+}  # fmt: skip
+_turn = threading.Lock()
+
+
+def catch_up(space: Space, kind: Indexed, limit: int | None = PATIENCE) -> int:
+    """Index up to `limit` of what is marked, newest first; returns how many were."""
+    done = 0
+    with _turn:
+        while limit is None or done < limit:
+            with space.database.read() as connection:
+                marked = _marked(connection, space.number, kind, BATCH)
+            if not marked:
+                break
+            ids = [str(number) for number, _ in marked]
+            space.index.upsert(space.namespace, kind, ids, space.embedder.embed([said for _, said in marked]))
+            with space.database.write() as connection:
+                # A row that was forgotten meanwhile must not leave its vector behind.
+                gone = [id_ for id_, (number, said) in zip(ids, marked, strict=True) if not _clear(connection, kind, number, said)]
+            space.index.delete(space.namespace, kind, gone)
+            done += len(marked)
+    return done
+
+
+def pending(connection: Connection, space: int, kind: Indexed) -> int:
+    """How many are marked."""
+    return int(connection.execute(text(f"SELECT count(*) FROM {TABLES[kind]} WHERE namespace = :space AND NOT indexed"), {"space": space}).scalar_one())
+
+
+def mark_all(connection: Connection, space: int) -> None:
+    """Mark everything for indexing again."""
+    for table in ("name", "relation"):
+        connection.execute(text(f"UPDATE {table} SET indexed = :no WHERE namespace = :space"), {"no": False, "space": space})
+    connection.execute(text("UPDATE passage SET indexed = :no WHERE namespace = :space AND text <> ''"), {"no": False, "space": space})
+
+
+def rows_of(connection: Connection, space: int, kind: Indexed, ids: list[int]) -> dict[int, str]:
+    """The texts of those ids that are in this namespace."""
+    query = text(f"SELECT id, text FROM {TABLES[kind]} WHERE namespace = :space AND id IN :ids").bindparams(bindparam("ids", expanding=True))
+    return {number: said for some in chunks(ids) for number, said in connection.execute(query, {"space": space, "ids": some})}
+
+
+def _marked(connection: Connection, space: int, kind: Indexed, count: int) -> list[tuple[int, str]]:
+    query = text(f"SELECT id, text FROM {TABLES[kind]} WHERE namespace = :space AND NOT indexed ORDER BY id DESC LIMIT :count")
+    return [(number, said) for number, said in connection.execute(query, {"space": space, "count": count})]
+
+
+def _clear(connection: Connection, kind: Indexed, number: int, said: str) -> bool:
+    return connection.execute(_CLEAR[kind], {"done": True, "id": number, "text": said}).rowcount == 1
+
+
+def adopt(space: Space) -> None:
+    """Throw away vectors of another embedder: they cannot be compared with those of this one."""
+    made_by = text("SELECT value FROM setting WHERE key = 'embedder'")
+    with space.database.read() as connection:
+        held = connection.execute(made_by).scalar()
+    if held == space.embedder.name:
+        return
+    with space.database.write() as connection:
+        connection.execute(text("DELETE FROM setting WHERE key = 'embedder'"))
+        connection.execute(text("INSERT INTO setting (key, value) VALUES ('embedder', :name)"), {"name": space.embedder.name})
+        if held is not None:
+            spaces = connection.execute(text("SELECT id, name FROM namespace")).all()
+            for number, _ in spaces:
+                mark_all(connection, number)
+    if held is not None:
+        space.index.drop("", "ontology")
+        for _, name in spaces:
+            for kind in ("entities", "relations", "passages"):
+                space.index.drop(name, kind)

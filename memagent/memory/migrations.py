@@ -1,0 +1,53 @@
+"""Named migrations, in their order; each runs in one transaction and is noted in the table `migration`.
+
+A migration is never edited once released: add one below. A database that has a migration this list does not know was
+written by a newer version and is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, Engine, insert, inspect, select
+
+from memagent.errors import ForeignFolder
+from memagent.memory.moments import now
+from memagent.memory.tables import Base, CounterRow, MigrationRow
+
+
+def _first_tables(connection: Connection) -> None:
+    Base.metadata.create_all(connection)
+    connection.execute(insert(CounterRow).values(name="id", next=1))
+
+
+MIGRATIONS: dict[str, Callable[[Connection], None]] = {
+    "2026-11 first tables": _first_tables,
+}
+
+
+def migrate(engine: Engine) -> list[str]:
+    """Apply what is missing and return its names.
+
+    Raises:
+        ForeignFolder: the database is not a memory, or of a newer version.
+    """
+    applied = _applied(engine)
+    unknown = sorted(applied - MIGRATIONS.keys())
+    if unknown:
+        raise ForeignFolder(f"this memory was written by a newer version (it has {unknown[0]!r})", hint="upgrade memagent")
+    missing = [name for name in MIGRATIONS if name not in applied]
+    for name in missing:
+        with engine.begin() as connection:
+            MIGRATIONS[name](connection)
+            connection.execute(insert(MigrationRow).values(name=name, at=now()))
+    return missing
+
+
+def _applied(engine: Engine) -> set[str]:
+    tables = set(inspect(engine).get_table_names())
+    if not tables:
+        return set()
+    if "migration" not in tables or "triple" not in tables:
+        raise ForeignFolder("this database is not a memory: it has tables of something else", hint="choose another folder or database")
+    with engine.connect() as connection:
+        return set(connection.execute(select(MigrationRow.name)).scalars())  # type: ignore[call-overload]

@@ -1,0 +1,106 @@
+"""Names of relations to relations: the ontology first, then what the namespace has added, then the nearest by vector.
+
+The ontology's vectors are the same for every namespace and stand in one collection, a vector for each name and each
+description; relations that a namespace has added are in a collection of its own, under their numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+from sqlalchemy import Connection, insert, select, update
+
+from memagent.errors import OntologyError
+from memagent.memory.embedding import Vectors
+from memagent.memory.space import Space
+from memagent.memory.spelling import key
+from memagent.memory.tables import RelationRow
+
+SHARED = ""  # the namespace under which the ontology's vectors stand; no caller's namespace is empty
+CANDIDATES = 25  # paper, section 3
+# Writing takes an unknown relation for a known one only when it says the same in other words ("lives in the city of");
+# a relation that was wrongly folded into another cannot be told apart afterwards.
+SAME = 0.85
+
+
+def known(space: Space, connection: Connection, name: str) -> str | None:
+    """The canonical name, by spelling alone."""
+    relation = space.ontology.find(name)
+    return relation.name if relation is not None else _added(connection, space.number).get(key(name))
+
+
+def canonical(space: Space, name: str) -> str:
+    """The relation that `name` means; in an open ontology a new one is itself.
+
+    Raises:
+        OntologyError: the ontology is closed and has nothing like it.
+    """
+    with space.database.read() as connection:
+        found = known(space, connection, name)
+    if found is not None:
+        return found
+    close = [relation for relation, score in nearest(space, name) if score >= SAME]
+    if close:
+        return close[0]
+    if space.is_open:
+        return name
+    raise OntologyError(f"the ontology has no relation like {name!r}", hint="add it to your ontology file, or set MEMAGENT_ONTOLOGY=open")
+
+
+def nearest(space: Space, name: str) -> list[tuple[str, float]]:
+    """Up to `CANDIDATES` relations with their similarity to `name`, nearest first."""
+    vector: Vectors = space.embedder.embed([name])[0]
+    names = _index_ontology(space)
+    added = _index_added(space)
+    found: dict[str, float] = {}
+    for id_, score in space.index.nearest(SHARED, "ontology", vector, 2 * CANDIDATES):
+        if id_ in names:
+            found[names[id_]] = max(score, found.get(names[id_], -1.0))
+    if added:
+        for id_, score in space.index.nearest(space.namespace, "relations", vector, CANDIDATES):
+            if int(id_) in added:
+                found[added[int(id_)]] = score
+    return sorted(found.items(), key=lambda item: -item[1])[:CANDIDATES]
+
+
+def numbers(space: Space, connection: Connection, names: Iterable[str], ids: Iterator[int]) -> dict[str, int]:
+    """The row of each canonical relation, made if it is new."""
+    wanted = set(names)
+    rows = connection.execute(select(RelationRow.name, RelationRow.id).where(RelationRow.namespace == space.number))  # type: ignore[call-overload]
+    found = {name: number for name, number in rows if name in wanted}
+    for name in sorted(wanted - found.keys()):
+        found[name] = next(ids)
+        # Those of the ontology have their vectors in the shared collection.
+        connection.execute(insert(RelationRow).values(id=found[name], namespace=space.number, name=name, indexed=name in space.ontology))
+    return found
+
+
+def _added(connection: Connection, space: int) -> dict[str, str]:
+    rows = connection.execute(select(RelationRow.name).where(RelationRow.namespace == space))  # type: ignore[call-overload]
+    return {key(name): name for (name,) in rows}
+
+
+def _index_ontology(space: Space) -> dict[str, str]:
+    """Vectors for what the ontology says and the index has not; returns the relation of each id."""
+    texts = {said: relation.name for relation in space.ontology for said in (relation.name, relation.description) if said}
+    ids = {hashlib.sha256(said.encode()).hexdigest()[:32]: said for said in texts}
+    missing = [id_ for id_ in ids.keys() - space.index.ids(SHARED, "ontology")]
+    if missing:
+        space.index.upsert(SHARED, "ontology", missing, space.embedder.embed([ids[id_] for id_ in missing]))
+    return {id_: texts[said] for id_, said in ids.items()}
+
+
+def _index_added(space: Space) -> dict[int, str]:
+    """Vectors for relations that the namespace has added; returns them by number."""
+    with space.database.read() as connection:
+        rows = connection.execute(
+            select(RelationRow.id, RelationRow.name, RelationRow.indexed).where(RelationRow.namespace == space.number)  # type: ignore[call-overload]
+        ).all()
+    added = [row for row in rows if row.name not in space.ontology]
+    missing = [row for row in added if not row.indexed]
+    if missing:
+        space.index.upsert(space.namespace, "relations", [str(row.id) for row in missing], space.embedder.embed([row.name for row in missing]))
+        with space.database.write() as connection:
+            connection.execute(update(RelationRow).where(RelationRow.id.in_([row.id for row in missing])).values(indexed=True))  # type: ignore[attr-defined]
+    return {row.id: row.name for row in added}

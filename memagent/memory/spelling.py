@@ -1,0 +1,76 @@
+"""Names as people spell them, and the two normalised forms under which the store looks them up.
+
+`key`   the same name written otherwise: case, accents, punctuation, white space, "the", dots of abbreviations.
+        "The  Beatles" = "beatles", "Besançon" = "besancon", "U.S." = "US", "Skłodowska-Curie" = "Sklodowska Curie".
+`loose` the same name with or without what is no part of it: titles, company forms, the order "Curie, Marie", spaces.
+        "Dr. Ines Okafor" = "Ines Okafor", "Acme Inc." = "ACME", "J. R. Smith" = "J.R. Smith".
+
+Digits and signs are never dropped: "Apollo 11" is not "Apollo 1-1", "-5" is not "5", "C++" is not "C".
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+
+MAX_MENTION_WORDS = 10
+
+_LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "’": "'", "‘": "'", "`": "'", "–": "-", "—": "-"})
+_ACCENT = re.compile("[\u0300-\u036f]")
+_ABBREVIATION = re.compile(r"(?<!\w)((?:[^\W\d_]\.){2,}|[^\W\d_](?:\.[^\W\d_])+)(?!\w)")
+_PUNCTUATION = re.compile(r"""[\s_.,:;!?'"()\[\]{}/\\|«»„“”…·¿¡-]+""")
+_PLAIN_PUNCTUATION = re.compile(r"""[\s_!?'"()«»„“”…]+|[,;](?=\s|$)|\.(?=\s|$)""")
+_ARTICLE = re.compile(r"^(?:the|a|an) (?=\S)")
+# A word to begin or end a mention at: no white space and no punctuation; each Chinese or Japanese character stands alone.
+_WORD = re.compile(r"""[\u3040-\u30ff\u3400-\u9fff]|[^\s_.,:;!?'"’‘()\[\]{}/\\|«»„“”…·¿¡–—\u3040-\u30ff\u3400-\u9fff-]+|-(?=\d)""")
+_TITLES = frozenset("mr mrs ms miss mx dr prof professor doctor sir dame lord lady madam rev reverend fr sr jr phd md msc mba esq".split())
+_GENERATION = frozenset(("sr", "jr"))  # a father and a son: not dropped
+_FORMS = frozenset("inc incorporated corp corporation ltd limited llc plc gmbh ag co company sa bv nv oy ab spa srl".split())
+
+
+@lru_cache(maxsize=65536)
+def key(name: str) -> str:
+    """The normalised form of `name`; never empty."""
+    folded = unicodedata.normalize("NFKC", name).casefold().translate(_LETTERS)
+    folded = unicodedata.normalize("NFC", _ACCENT.sub("", unicodedata.normalize("NFKD", folded)))
+    folded = _ABBREVIATION.sub(lambda found: found.group().replace(".", ""), folded)
+    punctuation = _PLAIN_PUNCTUATION if any(c.isdigit() for c in folded) else _PUNCTUATION
+    plain = punctuation.sub(" ", folded).strip()
+    return _ARTICLE.sub("", plain) or " ".join(folded.split())
+
+
+@lru_cache(maxsize=65536)
+def loose(name: str) -> str:
+    """The form without titles, company forms and spaces; equal to `key` for names with digits."""
+    plain = key(name)
+    if any(c.isdigit() for c in plain):
+        return plain
+    if name.count(",") == 1 and len(plain.split()) <= 3:
+        last, first = name.split(",")
+        plain = key(f"{first} {last}") if key(last) not in _FORMS and key(first) not in _FORMS else plain
+    words = plain.split()
+    kept = [word for word in words if word not in _TITLES or word in _GENERATION]
+    if len(kept) > 1 and kept[-1] in _FORMS:
+        kept = kept[:-1]
+    # A title may be all there is to a name ("Doctor", "Lady"), and with one word left it may be another's: "Dr. Curie".
+    if not kept or (len(kept) == 1 and len(kept) < len(words) and words[-1] not in _FORMS):
+        kept = words
+    return "".join(kept)
+
+
+def spans(text: str) -> Iterator[tuple[str, int, int]]:
+    """Every run of up to `MAX_MENTION_WORDS` words as (key, start, end), longest first at each place."""
+    words = [found.span() for found in _WORD.finditer(text)]
+    for place, (start, _) in enumerate(words):
+        for _, end in reversed(words[place : place + MAX_MENTION_WORDS]):
+            yield key(text[start:end]), start, end
+
+
+def find_all(text: str, name: str) -> list[tuple[int, int]]:
+    """Where `text` holds `name` as words of their own, whatever the case and the white space between."""
+    words = r"\s+".join(map(re.escape, name.split()))
+    before = r"(?<!\w)" if name[:1].isalnum() else ""
+    after = r"(?!\w)" if name[-1:].isalnum() else ""
+    return [found.span() for found in re.finditer(before + words + after, text, re.IGNORECASE)]

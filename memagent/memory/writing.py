@@ -1,0 +1,310 @@
+"""Writing triples: linking their names, adding provenance to what is known, superseding what is one-valued.
+
+The only rule by which a triple ends another: both have the same one-valued relation, the same subject (or, for inverse
+one-valued relations, the same object), both hold now, and they do not come from the same passage of the same call. The
+older one keeps its row; a new version of it ends where the newer begins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import Connection, bindparam, insert, select, text
+
+from memagent.errors import InvalidInput
+from memagent.memory import journal, linking, relations
+from memagent.memory.database import chunks, insert_all
+from memagent.memory.moments import after_moment, first_moment, key_of, now
+from memagent.memory.space import Space
+from memagent.memory.tables import PassageRow, ProvenanceRow, TripleRow
+from memagent.ontology import Relation
+from memagent.triples import MAX_NAME, Provenance, Triple
+
+MAX_PASSAGE = 100_000  # characters; longer text is for `ingest` to cut
+
+
+@dataclass(slots=True, eq=False)
+class Version:
+    """A version of a triple, stored or about to be."""
+
+    id: int
+    subject: linking.Linked
+    relation: int
+    target: linking.Linked
+    confidence: float
+    valid_from: str | None
+    valid_to: str | None
+    from_key: str | None
+    to_key: str | None
+    created_by: int
+    passages: frozenset[str] = frozenset()
+    fresh: bool = True
+    sources: list[Provenance] = field(default_factory=list)
+
+    def open_at(self, moment: str) -> bool:
+        """Whether it has not ended by then."""
+        return self.to_key is None or self.to_key > moment
+
+
+class Writer:
+    """One `add`: what it finds, what it decides, what it then stores; lives for one transaction."""
+
+    def __init__(self, space: Space, connection: Connection, triples: Sequence[Triple]) -> None:
+        self.space = space
+        self.connection = connection
+        self.triples = triples
+        self.ids = journal.fresh_ids(connection, 6 * len(triples) + 1)
+        self.change = next(self.ids)
+        self.at = now()
+        self.moment = key_of(self.at)
+        self.retired: dict[int, int | None] = {}  # stored version -> the version that takes its place
+        self.fresh: list[Version] = []
+        self.kind = "add"
+        self._by_subject: dict[tuple[int, int], list[Version]] = {}
+        self._by_object: dict[tuple[int, int], list[Version]] = {}
+
+    def run(self) -> list[Triple]:
+        """Store the triples and return them as stored, one each, in order."""
+        names, fresh_names = linking.link(self.connection, self.space.number, (n for t in self.triples for n in (t.subject, t.object)), self.ids)
+        rules = {name: self.space.ontology[name] for name in {t.relation for t in self.triples}}
+        numbers = relations.numbers(self.space, self.connection, rules, self.ids)
+        self._load(names, numbers, rules)
+        written = []
+        for triple in self.triples:
+            version = self._write(triple, names[triple.subject], numbers[triple.relation], names[triple.object], rules[triple.relation])
+            version.sources.extend(triple.provenance)
+            written.append(replace(triple, subject=version.subject.canonical, object=version.target.canonical))
+        self._store(changed=fresh_names > 0)
+        return written
+
+    def _load(self, names: dict[str, linking.Linked], numbers: dict[str, int], rules: dict[str, Relation]) -> None:
+        """The versions that the triples may meet: same subject and relation, or same object where that is one-valued."""
+        pairs = {(names[t.subject].entity, numbers[t.relation]) for t in self.triples}
+        inverse = {(names[t.object].entity, numbers[t.relation]) for t in self.triples if rules[t.relation].inverse_one}
+        for version in _stored(self.connection, "s", pairs):
+            self._remember(version)
+        held = {version.id for versions in self._by_subject.values() for version in versions}
+        for version in _stored(self.connection, "o", inverse):
+            if version.id not in held:
+                self._remember(version)
+
+    def _remember(self, version: Version) -> None:
+        self._by_subject.setdefault((version.subject.entity, version.relation), []).append(version)
+        self._by_object.setdefault((version.target.entity, version.relation), []).append(version)
+
+    def _forget(self, version: Version) -> None:
+        self._by_subject[version.subject.entity, version.relation].remove(version)
+        self._by_object[version.target.entity, version.relation].remove(version)
+
+    def _write(self, triple: Triple, subject: linking.Linked, relation: int, target: linking.Linked, rule: Relation) -> Version:
+        new = Version(
+            next(self.ids), subject, relation, target, triple.confidence, triple.valid_from, triple.valid_to,
+            first_moment(triple.valid_from), _end(triple.valid_to, self.moment), self.change, _passages(triple),
+        )  # fmt: skip
+        same = [v for v in self._by_subject.get((subject.entity, relation), ()) if v.target.entity == target.entity]
+        for known in same:
+            if (known.valid_from, known.valid_to) == (new.valid_from, new.valid_to) or (_undated(new) and known.open_at(self.moment)):
+                return self._restate(known, new)
+        for known in same:
+            if known.valid_to is None and known.valid_from in (None, new.valid_from) and known.open_at(self.moment):
+                new.from_key = new.from_key or known.from_key
+                return self._replace(known, replace(new, valid_from=new.valid_from or known.valid_from, created_by=self.change))
+        if new.open_at(self.moment):
+            self._supersede(new, rule)
+        self._add(new)
+        return new
+
+    def _restate(self, known: Version, new: Version) -> Version:
+        """The same again: only its sources are new, unless it is now more certain."""
+        if new.confidence <= known.confidence:
+            return known
+        return self._replace(known, replace(known, id=new.id, confidence=new.confidence, created_by=self.change, sources=[], fresh=True))
+
+    def _supersede(self, new: Version, rule: Relation) -> None:
+        rivals: list[Version] = []
+        if rule.one:
+            rivals += [v for v in self._by_subject.get((new.subject.entity, new.relation), ()) if v.target.entity != new.target.entity]
+        if rule.inverse_one:
+            rivals += [v for v in self._by_object.get((new.target.entity, new.relation), ()) if v.subject.entity != new.subject.entity]
+        for old in rivals:
+            together = old.created_by == self.change and old.fresh and old.passages & new.passages
+            if together or not old.open_at(self.moment):
+                continue
+            if new.from_key and old.from_key and new.from_key < old.from_key:  # told late: it was before the one we know
+                new.valid_to, new.to_key = old.valid_from, old.from_key
+                continue
+            self.kind = "supersede"
+            begins = new.valid_from if new.from_key else self.moment[:10]
+            new.from_key = new.from_key or self.moment
+            self._replace(old, replace(old, id=next(self.ids), valid_to=begins, to_key=new.from_key, created_by=self.change, sources=list(old.sources), fresh=True))
+
+    def _replace(self, old: Version, new: Version) -> Version:
+        """Let `new` stand for `old`; a version that is not yet stored simply changes."""
+        self._forget(old)
+        if old.fresh:
+            self.fresh.remove(old)
+            new.sources = [*old.sources, *new.sources]
+        else:
+            self.retired[old.id] = new.id
+            if self.kind == "add":
+                self.kind = "edit"
+        self._add(new)
+        return new
+
+    def _add(self, version: Version) -> None:
+        self.fresh.append(version)
+        self._remember(version)
+
+    def _store(self, *, changed: bool) -> None:
+        ended = [{"old": old, "at": self.at, "by": self.change} for old in self.retired]
+        if ended:
+            self.connection.execute(text("UPDATE triple SET retracted_at = :at, retracted_by = :by WHERE id = :old"), ended)
+        insert_all(self.connection, TripleRow, [self._row(version) for version in self.fresh])
+        journal.copy_provenance(self.connection, {old: new for old, new in self.retired.items() if new is not None}, self.ids)
+        sourced = store_provenance(self)
+        if self.fresh or self.retired or sourced or changed:
+            journal.note(self.connection, self.space.number, self.change, self.kind)
+
+    def _row(self, version: Version) -> dict[str, object]:
+        return {
+            "id": version.id, "namespace": self.space.number,
+            "subject": version.subject.name, "relation": version.relation, "object": version.target.name,
+            "confidence": version.confidence, "valid_from": version.valid_from, "valid_to": version.valid_to,
+            "from_key": version.from_key, "to_key": version.to_key, "recorded_at": self.at, "created_by": self.change,
+        }  # fmt: skip
+
+    def versions(self) -> list[Version]:
+        """Those with sources to store."""
+        return [version for versions in self._by_subject.values() for version in versions if version.sources]
+
+
+def add(space: Space, triples: Sequence[Triple]) -> list[Triple]:
+    """Write triples whose relations are canonical; all of them or none."""
+    if not triples:
+        return []
+    for triple in triples:
+        check_passages(triple.provenance)
+    with space.database.write() as connection:
+        return Writer(space, connection, triples).run()
+
+
+def check_passages(sources: Sequence[Provenance]) -> None:
+    """Refuse what no passage or source may be.
+
+    Raises:
+        InvalidInput: with the reason.
+    """
+    for source in sources:
+        if len(source.passage) > MAX_PASSAGE:
+            raise InvalidInput(f"the passage has {len(source.passage)} characters, at most {MAX_PASSAGE} are allowed", hint="cut it into passages")
+        if len(source.source) > MAX_NAME or any("\x00" in given or _has_surrogate(given) for given in (source.passage, source.source, source.speaker)):
+            raise InvalidInput("the source, speaker or passage holds characters that are not text, or is too long")
+
+
+def _has_surrogate(given: str) -> bool:
+    return any("\ud800" <= c <= "\udfff" for c in given)
+
+
+def store_provenance(writer: Writer) -> int:
+    """Store the sources of the written versions that are new; returns their number."""
+    versions = writer.versions()
+    if not versions:
+        return 0
+    passages = note_passages(writer.space, writer.connection, [s for v in versions for s in v.sources], writer.ids)
+    held = _sources(writer.connection, [v.id for v in versions])
+    rows = []
+    for version in versions:
+        for source in dict.fromkeys(version.sources):
+            time = source.time.isoformat() if source.time else None
+            place = (version.id, passages[digest(source)], source.start, source.end, source.speaker)
+            if place not in held:
+                held.add(place)
+                rows.append(dict(zip(("triple", "passage", "start", "stop", "speaker"), place, strict=True)) | {"id": next(writer.ids), "time": time, "created_by": writer.change})
+    insert_all(writer.connection, ProvenanceRow, rows)
+    return len(rows)
+
+
+def note_passages(space: Space, connection: Connection, sources: Sequence[Provenance], ids: Iterator[int]) -> dict[str, int]:
+    """The row of each passage by its digest, made if it is new; a known one counts as seen again."""
+    by_digest = {digest(source): source for source in sources}
+    found: dict[str, int] = {}
+    for some in chunks(by_digest):
+        query = select(PassageRow.digest, PassageRow.id).where(PassageRow.namespace == space.number, PassageRow.digest.in_(some))  # type: ignore[call-overload,attr-defined]
+        found.update((name, number) for name, number in connection.execute(query))
+    for some in chunks(found.values()):
+        connection.execute(_SEEN, {"at": now(), "ids": some})
+    rows = []
+    for name, source in by_digest.items():
+        if name not in found:
+            found[name] = next(ids)
+            rows.append({"id": found[name], "namespace": space.number, "digest": name, "source": source.source, "text": source.passage, "noted_at": now(), "indexed": not source.passage.strip()})
+    insert_all(connection, PassageRow, rows)
+    return found
+
+
+def note_passage(space: Space, source: Provenance) -> None:
+    """Keep a passage that stated nothing."""
+    check_passages((source,))
+    with space.database.write() as connection:
+        note_passages(space, connection, (source,), journal.fresh_ids(connection))
+
+
+def digest(source: Provenance) -> str:
+    """What tells passages apart: their source and their text."""
+    return hashlib.sha256(f"{source.source}\x00{source.passage}".encode()).hexdigest()[:32]
+
+
+def retract(space: Space, ids: Sequence[int]) -> int:
+    """End these versions without an heir; returns the number of the change."""
+    with space.database.write() as connection:
+        change = next(journal.fresh_ids(connection))
+        for some in chunks(ids):
+            connection.execute(_RETRACT, {"at": now(), "by": change, "ids": some})
+        journal.note(connection, space.number, change, "retract")
+    return change
+
+
+_SEEN = text("UPDATE passage SET noted_at = :at WHERE id IN :ids").bindparams(bindparam("ids", expanding=True))
+_RETRACT = text("UPDATE triple SET retracted_at = :at, retracted_by = :by WHERE id IN :ids AND retracted_at IS NULL").bindparams(bindparam("ids", expanding=True))
+_STORED = """
+SELECT t.id, t.subject, s.entity, cs.text, t.relation, t.object, o.entity, co.text, t.confidence, t.valid_from, t.valid_to, t.from_key, t.to_key, t.created_by
+FROM name {side} JOIN triple t ON t.{column} = {side}.id JOIN name {other} ON {other}.id = t.{other_column}
+JOIN name cs ON cs.id = s.entity JOIN name co ON co.id = o.entity
+WHERE {side}.entity IN :entities AND t.relation IN :relations AND t.retracted_at IS NULL ORDER BY t.id"""
+_SIDES = {
+    "s": text(_STORED.format(side="s", column="subject", other="o", other_column="object")),
+    "o": text(_STORED.format(side="o", column="object", other="s", other_column="subject")),
+}
+
+
+def _stored(connection: Connection, side: str, pairs: set[tuple[int, int]]) -> Iterator[Version]:
+    """The stored versions of these (entity, relation) pairs."""
+    numbers = sorted({relation for _, relation in pairs})
+    query = _SIDES[side].bindparams(bindparam("entities", expanding=True), bindparam("relations", expanding=True))
+    for some in chunks({entity for entity, _ in pairs}):
+        for row in connection.execute(query, {"entities": some, "relations": numbers}).all():
+            id_, subject, subject_entity, subject_name, relation, target, target_entity, target_name, *rest = row
+            if ((subject_entity if side == "s" else target_entity), relation) in pairs:
+                ends = linking.Linked(subject, subject_entity, subject_name, ""), linking.Linked(target, target_entity, target_name, "")
+                yield Version(id_, ends[0], relation, ends[1], *rest, fresh=False)
+
+
+def _sources(connection: Connection, ids: Sequence[int]) -> set[tuple[int, int, int, int, str]]:
+    query = text("SELECT triple, passage, start, stop, speaker FROM provenance WHERE triple IN :ids AND retracted_by IS NULL").bindparams(bindparam("ids", expanding=True))
+    return {tuple(row) for some in chunks(ids) for row in connection.execute(query, {"ids": some})}  # type: ignore[misc]
+
+
+def _passages(triple: Triple) -> frozenset[str]:
+    """The passages it comes from; a triple without a source comes from the call itself."""
+    return frozenset(map(digest, triple.provenance)) or frozenset(("",))
+
+
+def _undated(version: Version) -> bool:
+    return version.valid_from is None and version.valid_to is None
+
+
+def _end(valid_to: str | None, moment: str) -> str | None:
+    """The key of an end; one that is no date has passed by now, whenever that was."""
+    return None if valid_to is None else after_moment(valid_to) or moment
