@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from memagent.errors import InvalidInput
+from memagent.ontology import default_ontology
 from memagent.training.corpus import field, open_text
 from memagent.training.readers.relations import Mapped, by_wikidata
 from memagent.training.readers.spelling import Span, detokenise
 from memagent.training.readers.statements import Report, Statement, partial, stated
+from memagent.triples import Triple
 
 PARTS = ("wiki", "nyt")
 _DATELINES = {"LEAD", "*3*", "*"}  # what newspaper rows may begin with
@@ -50,10 +52,21 @@ def _statement(row: Any, mapped: Mapped, source: str, where: str, report: Report
     skipped = _dateline(tokens)
     text, spans = detokenise(["" if i < skipped else token for i, token in enumerate(tokens)])
     names = [_name(text, spans, field(row, key, Path(where), 0), where) for key in ("h", "t")]
+    triple = mapped.triple(*names)
     if all(name.isdigit() for name in names):  # one year follows another
         report["two numbers"] += 1
         return None
-    return partial(stated("", text, [mapped.triple(*names)], source, report=report))
+    if _is_nobody(triple):
+        report[f"a person without a name: {triple.relation}"] += 1
+        return None
+    return partial(stated("", text, [triple], source, report=report))
+
+
+def _is_nobody(triple: Triple) -> bool:
+    """A person's place is taken by a word like "mother"."""
+    relation = default_ontology()[triple.relation]
+    ends = ((triple.subject, relation.domain), (triple.object, relation.range))
+    return any(kinds == ("person",) and name.islower() for name, kinds in ends)
 
 
 def _dateline(tokens: Sequence[str]) -> int:

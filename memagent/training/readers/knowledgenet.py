@@ -91,8 +91,12 @@ def _names(rows: Iterator[_Row]) -> dict[str, list[str]]:
     for row in rows:
         for mention, uri in ((row.subject, row.subject_uri), (row.object, row.object_uri)):
             if mention and uri and not _is_pronoun(mention):
-                names.setdefault(uri, []).append(mention)
+                names.setdefault(uri, []).append(_plain(mention))
     return names
+
+
+def _plain(mention: str) -> str:
+    return re.sub(r"['’]s?$", "", " ".join(mention.split()))
 
 
 def _is_pronoun(mention: str) -> bool:
@@ -123,12 +127,14 @@ def _statement(context: str, passage: _Passage, names: Mapping[str, list[str]], 
 
 
 def _name(mention: str, uri: str | None, context: str, focus: str, names: Mapping[str, list[str]]) -> str | None:
-    """The mention as a name that stands in the focus, or before it."""
-    mention = re.sub(r"['’]s?$", "", " ".join(mention.split()))
+    """The entity's first name in the focus, else the one before it."""
+    mention = _plain(mention)
+    here = [name for name in names.get(uri or "", []) if name in focus]
+    if here:
+        return min(here, key=lambda name: (focus.find(name), -len(name)))
     if not _is_pronoun(mention):
         return mention if mention in focus else None
-    known = names.get(uri or "", [])
-    return next((name for text in (focus, context) for name in known if name in text), None)
+    return next((name for name in names.get(uri or "", []) if name in context), None)
 
 
 def _membership(triple: Triple, focus: str) -> Triple:

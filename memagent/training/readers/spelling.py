@@ -54,7 +54,7 @@ def _sides(tokens: Sequence[str], i: int, open_quotes: set[str]) -> tuple[bool, 
         closes = token in open_quotes
         open_quotes ^= {token}
         return closes, not closes
-    if token in ("-", "/"):
+    if token in ("-", "/") or (token == "–" and tokens[i - 1][-1:].isdigit()):
         joins = 0 < i < len(tokens) - 1 and _joins(tokens, i)
         return joins, joins
     return token in _CLOSING, token in _OPENING

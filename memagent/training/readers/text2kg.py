@@ -68,7 +68,7 @@ def read_webnlg(data: Path, report: Report) -> Iterator[Statement]:
                     unmapped = True
                 else:
                     gold.append((_dbpedia(subject), mapped, _dbpedia(other)))
-            for statement in _placed(_text(row, "sent", path, number), gold, "webnlg", report):
+            for statement in _placed(mended(_text(row, "sent", path, number)), gold, "webnlg", report):
                 yield partial(statement) if unmapped else statement
 
 
@@ -84,7 +84,6 @@ def _tekgen(gold: dict[str, list[Gold]], report: Report) -> Iterator[Statement]:
 
 def _placed(text: str, gold: Iterable[Gold], source: str, report: Report) -> Iterator[Statement]:
     """A statement for each sentence; a triple belongs to the first by whose end both of its names are said."""
-    text = " ".join(text.split())
     spans = sentences(text)
     if any(len(text[start:end].split()) < MIN_WORDS for start, end in spans):  # cut at an abbreviation
         spans = [(0, len(text))]
