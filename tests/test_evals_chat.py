@@ -1,0 +1,132 @@
+"""The chat suite: its conversations are sound, and its evaluators say right and wrong with a reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from evals.bench import Bench
+from evals.chat import Abstained, Answered, Chat, Conversation, Heard, WroteCount, WroteTriples, read_conversations
+from evals.facts import wanted
+from evals.scripted import UNKNOWN, ScriptedTalker
+from memagent import Query, Reply, Triple
+from memagent.ontology import default_ontology
+
+ONTOLOGY = default_ontology()
+CONVERSATIONS = read_conversations()
+
+
+def heard(text: str = "", known: bool = True, written: tuple[Triple, ...] = ()) -> Heard:
+    return Heard(Reply(text, known, written=written), ONTOLOGY)
+
+
+def test_there_are_enough_conversations_over_enough_relations() -> None:
+    assert len(CONVERSATIONS) >= 100
+    assert len({relation for each in CONVERSATIONS for relation in each.relations}) >= 45
+    assert len({each.kind for each in CONVERSATIONS}) >= 12
+
+
+@pytest.mark.parametrize("conversation", CONVERSATIONS, ids=lambda each: f"{each.kind}.{each.name}")
+def test_every_conversation_checks_something_about_known_relations(conversation: Conversation) -> None:
+    assert all(relation in ONTOLOGY for relation in conversation.relations)
+    assert any(turn.evaluators for turn in conversation.turns)
+    wrote = [each for turn in conversation.turns for each in turn.evaluators if isinstance(each, WroteTriples)]
+    assert all(relation in ONTOLOGY for each in wrote for fact in each.facts for relation in fact.relations)
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "text", "right"),
+    [
+        (Answered(expect=("Warsaw",)), "She was born in Warsaw.", True),
+        (Answered(expect=("Warsaw",)), "In Prewarsaw.", False),
+        (Answered(expect=("9 October", "October 9")), "on October 9", True),
+        (Answered(every=("Olaf", "Thora")), "Thora; Olaf", True),
+        (Answered(every=("Olaf", "Thora")), "Olaf", False),
+        (Answered(expect=("Porto",), forbid=("Bristol",)), "Porto, before that Bristol", False),
+        (Answered(expect=("555-0142",)), "It's 555-0142.", True),
+    ],
+)
+def test_answered(evaluator: Answered, text: str, right: bool) -> None:
+    verdict = evaluator.evaluate(heard(text))
+    assert verdict.right is right
+    assert text in verdict.reason
+
+
+def test_abstained_compares_the_replys_own_word_and_what_it_must_not_name() -> None:
+    assert Abstained(False).evaluate(heard(UNKNOWN, known=False)).right
+    assert not Abstained(False).evaluate(heard("Ghent", known=True)).right
+    assert not Abstained(False, forbid=("Ghent",)).evaluate(heard("Perhaps Ghent", known=False)).right
+
+
+def test_written_wants_exactly_the_triples_in_any_of_their_readings() -> None:
+    evaluator = WroteTriples((wanted(["user"], ["sister", "sibling"], ["Anna"]), wanted(["Peru"], ["capital"], ["Lima"])), "...")
+    both = (Triple("user", "sister", "Anna"), Triple("Lima", "capital of", "Peru"))
+    assert evaluator.evaluate(heard(written=both)).right
+    assert not evaluator.evaluate(heard(written=both[:1])).right
+    assert not evaluator.evaluate(heard(written=(*both, Triple("Anna", "residence", "Oslo")))).right
+    assert WroteCount(0).evaluate(heard()).right
+    assert not WroteCount(0).evaluate(heard(written=both)).right
+
+
+SCRIPT = """
+small_talk = ["Well, well.", "So it goes."]
+
+[told.capital]
+relations = ["capital"]
+turns = [
+    { say = "Lima governs Peru.", writes = [["Peru", "capital", "Lima"]] },
+    { gap = 3, writes = 0 },
+    { ask = "Capital of Peru?", expect = ["Lima"], known = true },
+    { forget = "Peru" },
+    { ask = "Capital of Peru?", known = false, forbid = ["Lima"] },
+]
+
+[odd.wrong_answer]
+relations = ["capital"]
+turns = [{ say = "Lima governs Peru." }, { ask = "Capital of Peru?", expect = ["Cusco"] }]
+
+[odd.refused]
+relations = []
+turns = [{ say = "Boom.", writes = 0 }]
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "script.toml"
+    path.write_text(SCRIPT, encoding="utf-8")
+    return path
+
+
+def test_a_run_counts_by_kind_and_shows_what_went_wrong(script: Path) -> None:
+    talker = ScriptedTalker(
+        {"Lima governs Peru.": [Triple("Peru", "capital", "Lima")]},
+        {"Capital of Peru?": Query("Peru", "capital", None)},
+        frozenset({"Boom."}),
+    )
+    outcome = Chat(script).run(Bench(talker.fresh))
+    scores = {row.label: row.scores for row in outcome.rows}
+    assert scores["told"]["right"].value == 1.0
+    assert scores["told"]["written"].n == 4
+    assert scores["told"]["abstained"].n == 2
+    assert scores["odd"]["right"].value == 0.0
+    assert scores["overall"]["whole"].value == pytest.approx(1 / 3)
+    told, wrong, refused = outcome.cases
+    assert not told.failures
+    assert any("'Lima' does not name Cusco" in line for line in wrong.failures)
+    assert any("MemagentError: refused" in line for line in refused.failures)
+
+
+def test_limit_and_seed_draw_the_same_conversations_again(script: Path) -> None:
+    names = [[case.name for case in Chat(script).run(Bench(ScriptedTalker().fresh, limit=2, seed=7)).cases] for _ in range(2)]
+    assert names[0] == names[1]
+    assert len(names[0]) == 2
+
+
+@pytest.mark.parametrize("turn", ['{ say = "a", ask = "b" }', '{ say = "a", expcet = ["b"] }', "{ writes = 0 }"])
+def test_a_turn_that_cannot_be_is_refused(tmp_path: Path, turn: str) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(f"[kind.name]\nrelations = []\nturns = [{turn}]\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="a turn has one of"):
+        read_conversations(path)
