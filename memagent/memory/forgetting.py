@@ -29,6 +29,7 @@ class _Erased:
     passages: list[int] = field(default_factory=list)
     redacted: list[int] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
+    wanted: list[str] = field(default_factory=list)  # the names that were to be forgotten, not those that went with them
     entities: list[str] = field(default_factory=list)
     relations: list[int] = field(default_factory=list)
 
@@ -48,7 +49,7 @@ def forget(space: Space, what: str | Triple) -> ForgetReport:
         _relations(space, connection, erased)
         _journal(space, connection)
         journal.note(connection, space.number, change, "forget")
-        also = _also_named(space, connection, erased.names.values())
+        also = _also_named(space, connection, erased.wanted)
     space.index.delete(space.namespace, "entities", list(map(str, erased.names)))
     space.index.delete(space.namespace, "passages", list(map(str, (*erased.passages, *erased.redacted))))
     space.index.delete(space.namespace, "relations", list(map(str, erased.relations)))
@@ -85,7 +86,7 @@ def _triples(space: Space, connection: Connection, ids: list[int], entity: int |
     _execute(connection, "DELETE FROM triple WHERE id IN :ids", ids)
     used = set(_column(connection, "SELECT DISTINCT n.entity FROM name n JOIN triple t ON t.subject = n.id OR t.object = n.id WHERE n.entity IN :ids", entities))
     orphans = (entities - used) | ({entity} if entity is not None else set())
-    _names(connection, orphans, erased)
+    _names(connection, orphans, entity, erased)
     needed = set(_column(connection, "SELECT DISTINCT passage FROM provenance WHERE passage IN :ids", passages))
     _passages(space, connection, passages, needed, erased)
     return erased
@@ -95,11 +96,13 @@ def _meanings(connection: Connection, ids: list[int]) -> int:
     return len({row.meaning for some in chunks(ids) for row in select_rows(connection, "t.id IN :ids", None, ids=some)})
 
 
-def _names(connection: Connection, entities: Collection[int], erased: _Erased) -> None:
+def _names(connection: Connection, entities: Collection[int], asked: int | None, erased: _Erased) -> None:
     query = text("SELECT id, entity, text FROM name WHERE entity IN :ids").bindparams(bindparam("ids", expanding=True))
     for some in chunks(entities):
         for name, entity, said in connection.execute(query, {"ids": some}):
             erased.names[name] = said
+            if entity == asked:
+                erased.wanted.append(said)
             if name == entity:
                 erased.entities.append(said)
     _execute(connection, "DELETE FROM move WHERE name IN :ids", erased.names)
@@ -107,15 +110,20 @@ def _names(connection: Connection, entities: Collection[int], erased: _Erased) -
 
 
 def _passages(space: Space, connection: Connection, touched: set[int], needed: set[int], erased: _Erased) -> None:
-    """Delete passages that only the erased triples needed, and every passage without a triple that names what is erased."""
+    """Delete passages that only the erased triples needed; black out the rest.
+
+    What was to be forgotten goes from every passage, or with the passage if no triple needs it; names that only went with
+    it ("Oslo", once nobody lives there) from the passages it came from.
+    """
     erased.passages = sorted(touched - needed)
     deleted = set(erased.passages)
-    names = list(erased.names.values())
+    everywhere, here = erased.wanted, list(erased.names.values())
     query = text(
         "SELECT p.id, p.text, p.source, EXISTS (SELECT 1 FROM provenance v WHERE v.passage = p.id) FROM passage p WHERE p.namespace = :space"
     )
     black: list[dict[str, object]] = []
-    for number, said, source, is_needed in connection.execute(query, {"space": space.number}).all() if names else ():
+    for number, said, source, is_needed in connection.execute(query, {"space": space.number}).all() if everywhere or needed else ():
+        names = here if number in needed else everywhere
         clean, clean_source = _blackened(said, names), _blackened(source, names)
         if number in deleted or (clean, clean_source) == (said, source):
             continue

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -16,6 +17,7 @@ from memagent.memory.embedding import Vectors
 from memagent.memory.space import Space
 from memagent.memory.spelling import key
 from memagent.memory.tables import RelationRow
+from memagent.triples import Triple
 
 SHARED = ""  # the namespace under which the ontology's vectors stand; no caller's namespace is empty
 CANDIDATES = 25  # paper, section 3
@@ -46,6 +48,13 @@ def canonical(space: Space, name: str) -> str:
     if space.is_open:
         return name
     raise OntologyError(f"the ontology has no relation like {name!r}", hint="add it to your ontology file, or set MEMAGENT_ONTOLOGY=open")
+
+
+def all_canonical(space: Space, triples: Iterable[Triple]) -> list[Triple]:
+    """The triples with canonical relations, each name looked up once."""
+    listed = list(triples)
+    names = {name: canonical(space, name) for name in dict.fromkeys(triple.relation for triple in listed)}
+    return [replace(triple, relation=names[triple.relation]) for triple in listed]
 
 
 def nearest(space: Space, name: str) -> list[tuple[str, float]]:

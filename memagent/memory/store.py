@@ -14,12 +14,13 @@ from typing import Self
 
 from memagent.config import Settings
 from memagent.errors import InvalidInput, MemoryFault
-from memagent.memory import browsing, entities, forgetting, indexing, journal, linking, matching, relations, writing
+from memagent.memory import browsing, checkup, entities, forgetting, indexing, journal, linking, matching, relations, transfer, writing
 from memagent.memory.embedding import Embedder, MiniLM
 from memagent.memory.home import Store, open_store
 from memagent.memory.rows import at
 from memagent.memory.space import Space, namespace_number
-from memagent.memory.values import AsOf, Askable, Change, Counts, ForgetReport, Mention, PassageMatch
+from memagent.memory.values import AsOf, Askable, Change, Counts, DoctorReport, ForgetReport, Imported, Mention, PassageMatch
+from memagent.memory.transfer import Format
 from memagent.ontology import Ontology, load_ontology
 from memagent.triples import Match, Provenance, Query, Triple, check_name
 
@@ -103,9 +104,7 @@ class Memory:
 
     def add(self, triples: Iterable[Triple]) -> list[Triple]:
         """Write triples, all or none; returns them as stored, one each, in order: canonical relation, linked names."""
-        listed = list(triples)
-        names = {name: relations.canonical(self._space, name) for name in dict.fromkeys(triple.relation for triple in listed)}
-        return writing.add(self._space, [replace(triple, relation=names[triple.relation]) for triple in listed])
+        return writing.add(self._space, relations.all_canonical(self._space, triples))
 
     def note_passage(self, provenance: Provenance) -> None:
         """Keep a passage that stated nothing: it is context for the next one."""
@@ -201,6 +200,32 @@ class Memory:
     def recent_passages(self, n: int, *, source: str | None = None) -> list[str]:
         """The last `n` passages (of one source), oldest first."""
         return browsing.recent_passages(self._space, n, source)
+
+    # Care
+
+    def reindex(self) -> int:
+        """Make all vectors of the namespace again; returns how many names and passages."""
+        return checkup.reindex(self._space)
+
+    def doctor(self) -> DoctorReport:
+        """What is off, if anything."""
+        return checkup.doctor(self._space)
+
+    def backup(self, path: str | Path) -> Path:
+        """Copy the memory into a new folder while it is in use."""
+        return checkup.backup(self._space, Path(path))
+
+    def export(self, path: str | Path, *, format: Format | None = None) -> int:
+        """Write the namespace to a file (`jsonl` loses nothing; `csv`, `graphml`, `nt`, `ttl`); returns the number of triples."""
+        return transfer.export(self._space, Path(path), format)
+
+    def import_(self, path: str | Path, *, format: Format | None = None) -> Imported:
+        """Read a file that `export` wrote, or plain triples, or the MCP reference memory's; all of it or nothing.
+
+        Raises:
+            TransferError: with the number of the line that cannot be read.
+        """
+        return transfer.import_(self._space, Path(path), format)
 
 
 class View:
