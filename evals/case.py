@@ -42,10 +42,11 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a suite's table."""
+    """One line of a suite's table; a `detail` is shown only with --verbose."""
 
     label: str
     scores: dict[str, Score]
+    detail: bool = False
 
 
 @dataclass(frozen=True, slots=True)

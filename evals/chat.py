@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -104,10 +104,10 @@ class WroteTriples:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One move of the person: `act` is say, ask or forget."""
+    """One move of the person: `act` is say, ask, forget or gap, which says several `texts` and is judged as one."""
 
     act: str
-    text: str
+    texts: tuple[str, ...]
     speaker: str | None = None
     evaluators: tuple[Evaluator[Heard], ...] = ()
 
@@ -131,21 +131,19 @@ def read_conversations(path: Path = FILE) -> list[Conversation]:
     kinds = tomllib.loads(path.read_text(encoding="utf-8"))
     small_talk = kinds.pop("small_talk", [])
     return [
-        Conversation(kind, name, tuple(table["relations"]), tuple(turn for t in table["turns"] for turn in _turns(t, small_talk)))
+        Conversation(kind, name, tuple(table["relations"]), tuple(_turn(t, small_talk) for t in table["turns"]))
         for kind, conversations in kinds.items()
         for name, table in conversations.items()
     ]
 
 
-def _turns(table: dict[str, Any], small_talk: Sequence[str]) -> Iterator[Turn]:
+def _turn(table: dict[str, Any], small_talk: Sequence[str]) -> Turn:
     acts = [act for act in ("say", "ask", "forget", "gap") if act in table]
     if len(acts) != 1 or not set(table) <= TURN_FIELDS:
         raise ValueError(f"a turn has one of say, ask, forget, gap and no unknown field: {table}")
-    checks = tuple(_evaluators(table))
-    if acts == ["gap"]:
-        yield from (Turn("say", line, evaluators=checks) for line in islice(cycle(small_talk), table["gap"]))
-    else:
-        yield Turn(acts[0], table[acts[0]], table.get("speaker"), checks)
+    (act,) = acts
+    texts = tuple(islice(cycle(small_talk), table["gap"])) if act == "gap" else (table[act],)
+    return Turn(act, texts, table.get("speaker"), tuple(_evaluators(table)))
 
 
 def _evaluators(table: dict[str, Any]) -> Iterator[Evaluator[Heard]]:
@@ -201,7 +199,7 @@ def _take(agent: Talker, turn: Turn, ontology: Ontology) -> dict[str, Any]:
     reply = heard.reply
     return {
         "act": turn.act,
-        "text": turn.text,
+        "text": " ".join(turn.texts),
         **({"speaker": turn.speaker} if turn.speaker else {}),
         "reply": reply.text,
         "known": reply.known,
@@ -214,10 +212,11 @@ def _take(agent: Talker, turn: Turn, ontology: Ontology) -> dict[str, Any]:
 def _hear(agent: Talker, turn: Turn, ontology: Ontology) -> Heard:
     """An error that the agent reports fails the turn's checks, not the run."""
     try:
-        if turn.act != "forget":
-            return Heard(agent.reply(turn.text, speaker=turn.speaker), ontology)
-        agent.forget(turn.text)
-        return Heard(Reply(""), ontology)
+        if turn.act == "forget":
+            agent.forget(turn.texts[0])
+            return Heard(Reply(""), ontology)
+        replies = [agent.reply(text, speaker=turn.speaker) for text in turn.texts]
+        return Heard(replace(replies[-1], written=tuple(t for reply in replies for t in reply.written)), ontology)
     except MemagentError as error:
         return Heard(Reply(""), ontology, f"{type(error).__name__}: {error}")
 

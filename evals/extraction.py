@@ -20,7 +20,7 @@ from evals.bench import Bench, Talker, progress
 from evals.case import CaseResult, DataFile, MissingData, Outcome, Row
 from evals.facts import count
 from evals.scoring import Counts, f1, precision, recall, sample, score
-from evals.texts import KNOWLEDGENET, REDOCRED, Text, read_docred, read_knowledgenet
+from evals.texts import KNOWLEDGENET, REDOCRED, Relations, Text, read_docred, read_knowledgenet
 from memagent import MemagentError, Triple
 from memagent.ontology import Ontology
 
@@ -104,15 +104,15 @@ def read(agent: Talker, text: Text, ontology: Ontology) -> Read:
         tuple(written),
         tuple(count(t, facts, text.allowed, ontology) for t, facts in zip(written, text.facts_of_part, strict=True)),
         count(all_written, text.facts, text.allowed, ontology),
-        {name: _about(name, all_written, text, ontology) for name in sorted(text.allowed)},
+        {" or ".join(sorted(names)): _about(names, all_written, text, ontology) for names in text.looked_for},
         error,
     )
 
 
-def _about(name: str, written: Collection[Triple], text: Text, ontology: Ontology) -> Counts:
+def _about(names: Relations, written: Collection[Triple], text: Text, ontology: Ontology) -> Counts:
     """The counts of one relation: its facts, and the triples that carry its name (right if they state any fact)."""
-    facts = [fact for fact in text.facts if name in fact.relations or f"~{name}" in fact.relations]
-    carried = [triple for triple in written if triple.relation == name]
+    facts = [fact for fact in text.facts if fact.relations == names]
+    carried = [triple for triple in written if triple.relation in names or f"~{triple.relation}" in names]
     counts = count(carried, text.facts, text.allowed, ontology)
     return replace(counts, found=count(written, facts, text.allowed, ontology).found, wanted=len(facts))
 
@@ -124,7 +124,7 @@ def _rows(kind: str, results: Sequence[Read], seed: int) -> list[Row]:
     if kind == "document":
         whole.insert(0, _row("sentences", [_sum(r.part_counts) for r in results], seed))
     names = sorted({name for r in results for name in r.of_relation})
-    rows = [_row(f"{kind}: {name}", [r.of_relation.get(name, Counts()) for r in results], seed) for name in names]
+    rows = [replace(_row(f"{kind}: {name}", [r.of_relation.get(name, Counts()) for r in results], seed), detail=True) for name in names]
     rows = [row for row in rows if row.scores["recall"].n or row.scores["precision"].n]
     return whole + sorted(rows, key=lambda row: -row.scores["recall"].n)
 

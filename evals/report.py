@@ -26,8 +26,9 @@ def cell(score: Score | None) -> str:
     return f"{number(score.value)} [{number(score.low)}, {number(score.high)}] {score.n}"
 
 
-def table(title: str, rows: Sequence[Row], notes: Iterable[str] = ()) -> str:
+def table(title: str, rows: Sequence[Row], notes: Iterable[str] = (), *, details: bool = False) -> str:
     """The rows under their columns, per cent with 95 % intervals."""
+    rows = [row for row in rows if details or not row.detail]
     columns = list(dict.fromkeys(name for row in rows for name in row.scores))
     lines = [[title, *columns], *([row.label, *(cell(row.scores.get(name)) for name in columns)] for row in rows)]
     return "\n".join([*align(lines), *(f"  {note}" for note in notes)])

@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--out", type=Path, metavar="DIR", help="write <suite>.json there")
     options.add_argument("--limit", type=_positive, metavar="N", help="at most N cases a suite")
     options.add_argument("--seed", type=int, default=0, metavar="N", help="for drawing cases and for the intervals (0)")
-    options.add_argument("--verbose", action="store_true", help="show every case that failed, with the reason")
+    options.add_argument("--verbose", action="store_true", help="show every case that failed, with the reason, and all rows")
     options.add_argument("--compare", nargs=2, type=Path, metavar=("A.json", "B.json"), help="compare two results instead of running")
     return options
 
@@ -92,7 +92,8 @@ def _chosen(options: argparse.Namespace) -> list[Suite]:
 def _show(suite: Suite, outcome: Outcome, seconds: float, verbose: bool) -> None:
     if verbose and (failed := report.failures(outcome.cases)):
         print(failed + "\n")
-    print(report.table(suite.name, outcome.rows, [*outcome.notes, f"{seconds} s"]) + "\n", flush=True)
+    more = [f"{sum(row.detail for row in outcome.rows)} rows more with --verbose"] if any(row.detail for row in outcome.rows) else []
+    print(report.table(suite.name, outcome.rows, [*outcome.notes, *more, f"{seconds} s"], details=verbose) + "\n", flush=True)
 
 
 def _settings(options: argparse.Namespace) -> Settings:

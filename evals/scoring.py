@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from evals.case import Score
 
 ROUNDS = 1000  # bootstrap resamples
+_DASHES = re.compile("[-\u2010-\u2015]")
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 Sampled = TypeVar("Sampled")
@@ -23,9 +24,9 @@ Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]  # (..., 4) sum
 def normalise(text: str) -> str:
     """The form in which SQuAD's script compares answers: lower case, no punctuation, no articles, single spaces.
 
-    Letters keep their accents; punctuation is what Unicode calls so (and symbols), not ASCII's alone.
+    Letters keep their accents; punctuation is what Unicode calls so (and symbols), not ASCII's alone; a dash is a space.
     """
-    lowered = unicodedata.normalize("NFKC", text).casefold()
+    lowered = _DASHES.sub(" ", unicodedata.normalize("NFKC", text).casefold())
     plain = "".join(c for c in lowered if unicodedata.category(c)[0] not in "PS")
     return " ".join(_ARTICLES.sub(" ", plain).split())
 

@@ -47,7 +47,11 @@ PROPERTIES = {  # KnowledgeNet's names; `~`: said from the object to the subject
     "SPOUSE": {"spouse"},
     "SUBSIDIARY_OF": {"parent organization"},
 }
+HYPHEN = re.compile(r"(?<=[^\W\d]) - (?=[^\W\d])|(?<=\d) - (?=\d)")  # as a token between two words or two numbers
 PRONOUNS = re.compile("he|him|his|himself|she|her|hers|herself|it|its|they|them|their|we|our|i|me|my|who|whom|whose|which|that", re.I)
+
+
+Relations = frozenset[str]  # names that say the same; after `~`: said from the object to the subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +63,23 @@ class Text:
     parts: tuple[str, ...]
     facts_of_part: tuple[tuple[Wanted, ...], ...]
     facts: tuple[Wanted, ...]
-    allowed: frozenset[str]  # the relations that the annotators looked for
+    looked_for: frozenset[Relations]  # by the annotators; facts about other relations were not to be annotated
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """The names of all relations that the annotators looked for."""
+        return frozenset(name.removeprefix("~") for relations in self.looked_for for name in relations)
 
 
 def read_docred(documents: Iterable[dict[str, Any]], ontology: Ontology) -> list[Text]:
     """Documents in DocRED form; labels whose relation the ontology lacks are left out."""
     names = {relation.wikidata: relation.name for relation in ontology if relation.wikidata}
     documents = list(documents)
-    allowed = frozenset(names[label["r"]] for d in documents for label in d["labels"] if label["r"] in names)
-    return [_docred(document, names, allowed) for document in documents]
+    looked_for = frozenset(frozenset({names[label["r"]]}) for d in documents for label in d["labels"] if label["r"] in names)
+    return [_docred(document, names, looked_for) for document in documents]
 
 
-def _docred(document: dict[str, Any], names: dict[str, str], allowed: frozenset[str]) -> Text:
+def _docred(document: dict[str, Any], names: dict[str, str], looked_for: frozenset[Relations]) -> Text:
     entities = [[mention["name"] for mention in entity] for entity in document["vertexSet"]]
     named_in = [{mention["sent_id"] for mention in entity} for entity in document["vertexSet"]]
     parts = tuple(detokenise(tokens) for tokens in document["sents"])
@@ -86,19 +95,19 @@ def _docred(document: dict[str, Any], names: dict[str, str], allowed: frozenset[
         for i in label["evidence"] or named_in[head] & named_in[tail]:
             if i >= told_from:
                 of_part[i].append(fact)
-    return Text(document["title"], "document", parts, tuple(map(tuple, of_part)), tuple(facts), allowed)
+    return Text(document["title"], "document", parts, tuple(map(tuple, of_part)), tuple(facts), looked_for)
 
 
 def detokenise(tokens: Sequence[str]) -> str:
-    """Tokens as a person would write them: no space before closing marks or after opening ones."""
+    """Tokens as a person would write them: no space before closing marks, after opening ones or around hyphens."""
     text = ""
     quotes = 0
-    for token in tokens:
+    for token in filter(None, map(str.strip, tokens)):
         closes = token in {",", ".", ";", ":", "!", "?", ")", "]", "%", "'s", "'", "n't"} or (token == '"' and quotes % 2 == 1)
         opened = text.endswith(("(", "[", "$", "£")) or (text.endswith('"') and quotes % 2 == 1)
         quotes += token == '"'
         text += token if closes or opened or not text else f" {token}"
-    return text
+    return HYPHEN.sub("-", text)
 
 
 def read_knowledgenet(rows: Iterable[dict[str, Any]]) -> list[Text]:
@@ -117,8 +126,8 @@ def _passage(rows: list[dict[str, Any]]) -> Text:
     found = [(relation, _named(subjects), _named(objects)) for (relation, _, _), (subjects, objects) in forms.items()]
     named = [(relation, s, o) for relation, s, o in found if not any(_said_by(relation, s, o, other) for other in found)]
     facts = tuple(wanted(subjects, PROPERTIES[relation], objects) for relation, subjects, objects in named)
-    allowed = frozenset(relation.removeprefix("~") for row in rows for relation in PROPERTIES[row["property"]])
-    return Text(f"{rows[0]['doc']}:{rows[0]['pass_start']}", "passage", (rows[0]["passage"],), (facts,), facts, allowed)
+    looked_for = frozenset(frozenset(PROPERTIES[row["property"]]) for row in rows)
+    return Text(f"{rows[0]['doc']}:{rows[0]['pass_start']}", "passage", (rows[0]["passage"],), (facts,), facts, looked_for)
 
 
 Found = tuple[str, frozenset[str], frozenset[str]]

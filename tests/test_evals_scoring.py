@@ -14,7 +14,14 @@ ONTOLOGY = default_ontology()
 
 @pytest.mark.parametrize(
     ("text", "plain"),
-    [("The  Hague!", "hague"), ("A man, a plan.", "man plan"), ("Dvořák", "dvořák"), ("“380,000”", "380000"), ("", "")],
+    [
+        ("The  Hague!", "hague"),
+        ("A man, a plan.", "man plan"),
+        ("Dvořák", "dvořák"),
+        ("“380,000”", "380000"),
+        ("Jean - Luc-Anne", "jean luc anne"),
+        ("", ""),
+    ],
 )
 def test_normalise(text: str, plain: str) -> None:
     assert normalise(text) == plain

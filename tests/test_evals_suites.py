@@ -77,6 +77,7 @@ def test_docred_sentences_get_what_is_evidenced_and_named_by_then() -> None:
 
 
 def test_detokenise_writes_as_a_person_would() -> None:
+    assert detokenise(["Vice", "-", "King", "1919", "-", "20", "-", "May", " "]) == "Vice-King 1919-20 - May"
     assert detokenise(["He", "said", '"', "Yes", '"', ",", "at", "Ann", "'s", "(", "no", ")", "."]) == 'He said "Yes", at Ann\'s (no).'
 
 
