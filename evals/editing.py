@@ -27,7 +27,7 @@ from memagent import MemagentError, Reply
 ZSRE = DataFile(
     "zsre_700.json",
     "700 zsRE edits with rephrased and unrelated questions",
-    "https://github.com/zjunlp/EasyEdit (data of WISE, ZsRE/zsre_mend_edit.json)",
+    "https://github.com/zjunlp/EasyEdit (zsRE in the form of MEND: subject, src, alt, rephrase, loc, loc_ans)",
     "Apache-2.0",
 )
 STEPS = (10, 100, 700)  # numbers of edits after which all of them are scored
