@@ -2,7 +2,7 @@
 
 from memagent.memory.embedding import CharacterEmbedder, Embedder, MiniLM
 from memagent.memory.store import Memory, View
-from memagent.memory.values import AsOf, Askable, Change, Counts, DoctorReport, ForgetReport, Imported, Mention, PassageMatch
+from memagent.memory.values import Askable, AsOf, Change, Counts, DoctorReport, ForgetReport, Imported, Mention, PassageMatch
 
 __all__ = [
     "AsOf",

@@ -14,7 +14,7 @@ from memagent.triples import Triple
 NEAR_PASSAGE = 0.3  # below it a passage has nothing to do with the question (MiniLM; unrelated sentences score under 0.2)
 
 _COUNTS = {
-    "triples": "SELECT count(*) FROM triple t WHERE t.namespace = :space AND t.retracted_at IS NULL AND (t.to_key IS NULL OR t.to_key > :first)",
+    "triples": "SELECT count(*) FROM triple WHERE namespace = :space AND retracted_at IS NULL AND (to_key IS NULL OR to_key > :first)",
     "entities": "SELECT count(*) FROM name WHERE namespace = :space AND id = entity",
     "relations": "SELECT count(*) FROM relation WHERE namespace = :space",
     "passages": "SELECT count(*) FROM passage WHERE namespace = :space AND text <> ''",
@@ -36,7 +36,9 @@ def triples(space: Space, as_of: AsOf | None, entity: str | None, limit: int | N
         linked = linking.find_one(connection, space.number, entity)
         if linked is None:
             return []
-        return triples_of(connection, select_rows(connection, "(s.entity = :entity OR o.entity = :entity)", when, tail=tail, entity=linked.entity, **page))
+        return triples_of(
+            connection, select_rows(connection, "(s.entity = :entity OR o.entity = :entity)", when, tail=tail, entity=linked.entity, **page)
+        )
 
 
 def count(space: Space) -> Counts:
@@ -60,10 +62,16 @@ def near_passages(space: Space, question: str, k: int) -> list[PassageMatch]:
     if not question.strip():
         return []
     indexing.catch_up(space, "passages")
-    near = {int(id_): score for id_, score in space.index.nearest(space.namespace, "passages", space.embedder.embed([question])[0], k) if score >= NEAR_PASSAGE}
+    near = {
+        int(id_): score
+        for id_, score in space.index.nearest(space.namespace, "passages", space.embedder.embed([question])[0], k)
+        if score >= NEAR_PASSAGE
+    }
     with space.database.read() as connection:
         sources = indexing.rows_of(connection, space.number, "passages", list(near))
-        origin = {number: connection.execute(text("SELECT source FROM passage WHERE id = :id"), {"id": number}).scalar_one() for number in sources}
+        origin = {
+            number: connection.execute(text("SELECT source FROM passage WHERE id = :id"), {"id": number}).scalar_one() for number in sources
+        }
     return [PassageMatch(sources[number], origin[number], score) for number, score in near.items() if number in sources]
 
 
@@ -89,7 +97,9 @@ def history(space: Space, what: str | Triple | None, limit: int | None) -> list[
     """The changes that touched an entity, a triple, or anything; oldest first."""
     with space.database.read() as connection:
         if what is None:
-            numbers = list(connection.execute(text("SELECT id FROM change WHERE namespace = :space ORDER BY id"), {"space": space.number}).scalars())
+            numbers = list(
+                connection.execute(text("SELECT id FROM change WHERE namespace = :space ORDER BY id"), {"space": space.number}).scalars()
+            )
         elif isinstance(what, Triple):
             numbers = journal.of_triples(connection, _held(space, connection, what))
         else:

@@ -16,14 +16,18 @@ from memagent.memory.values import DoctorReport
 # What must never be there: what it is called, and a query that counts it.
 _BROKEN = {
     "triples of names that are gone": """
-        SELECT count(*) FROM triple t WHERE t.namespace = :space AND (t.subject NOT IN (SELECT id FROM name WHERE namespace = :space)
-        OR t.object NOT IN (SELECT id FROM name WHERE namespace = :space) OR t.relation NOT IN (SELECT id FROM relation WHERE namespace = :space))""",
-    "names of entities that are gone": "SELECT count(*) FROM name n WHERE n.namespace = :space AND n.entity NOT IN (SELECT id FROM name WHERE namespace = :space AND id = entity)",
+        SELECT count(*) FROM triple WHERE namespace = :space AND (subject NOT IN (SELECT id FROM name WHERE namespace = :space)
+        OR object NOT IN (SELECT id FROM name WHERE namespace = :space)
+        OR relation NOT IN (SELECT id FROM relation WHERE namespace = :space))""",
+    "names of entities that are gone": """
+        SELECT count(*) FROM name
+        WHERE namespace = :space AND entity NOT IN (SELECT id FROM name WHERE namespace = :space AND id = entity)""",
     "sources of triples or passages that are gone": """
         SELECT count(*) FROM provenance p JOIN triple t ON t.id = p.triple
         WHERE t.namespace = :space AND p.passage NOT IN (SELECT id FROM passage WHERE namespace = :space)""",
     "triples that no line of the journal tells of": """
-        SELECT count(*) FROM triple t WHERE t.namespace = :space AND t.created_by NOT IN (SELECT id FROM change WHERE namespace = :space)""",
+        SELECT count(*) FROM triple
+        WHERE namespace = :space AND created_by NOT IN (SELECT id FROM change WHERE namespace = :space)""",
     "triples that end before they begin": "SELECT count(*) FROM triple t WHERE t.namespace = :space AND t.retracted_at < t.recorded_at",
 }
 
@@ -38,8 +42,22 @@ def doctor(space: Space) -> DoctorReport:
                 problems.append(f"{count} {what}")
     for kind in TABLES:
         with space.database.read() as connection:
-            done = set(map(str, connection.execute(text(f"SELECT id FROM {TABLES[kind]} WHERE namespace = :space AND indexed{_PLAIN[kind]}"), {"space": space.number}).scalars()))
-            waiting = set(map(str, connection.execute(text(f"SELECT id FROM {TABLES[kind]} WHERE namespace = :space AND NOT indexed"), {"space": space.number}).scalars()))
+            done = set(
+                map(
+                    str,
+                    connection.execute(
+                        text(f"SELECT id FROM {TABLES[kind]} WHERE namespace = :space AND indexed{_PLAIN[kind]}"), {"space": space.number}
+                    ).scalars(),
+                )
+            )
+            waiting = set(
+                map(
+                    str,
+                    connection.execute(
+                        text(f"SELECT id FROM {TABLES[kind]} WHERE namespace = :space AND NOT indexed"), {"space": space.number}
+                    ).scalars(),
+                )
+            )
         held = space.index.ids(space.namespace, kind) if space.index.exists() else set()
         pending += len(waiting)
         vectors += len(held)

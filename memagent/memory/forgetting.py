@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, TextClause, bindparam, text
+from sqlalchemy import Connection, text
 
 from memagent.memory import journal, linking, relations
-from memagent.memory.database import chunks
+from memagent.memory.database import chunks, listed
 from memagent.memory.rows import select_rows
 from memagent.memory.space import Space
 from memagent.memory.spelling import find_all
@@ -63,8 +63,8 @@ def versions_of(space: Space, connection: Connection, triple: Triple, relation: 
     if len(ends) < len({triple.subject, triple.object}):
         return []
     where = "s.entity = :subject AND o.entity = :object AND r.namespace = :space AND r.name = :relation"
-    given = {"subject": ends[triple.subject].entity, "object": ends[triple.object].entity, "space": space.number, "relation": relation}
-    return [row.id for row in select_rows(connection, where, None, **given)]
+    subject, target = ends[triple.subject].entity, ends[triple.object].entity
+    return [row.id for row in select_rows(connection, where, None, subject=subject, object=target, space=space.number, relation=relation)]
 
 
 def _versions(space: Space, connection: Connection, triple: Triple) -> list[int]:
@@ -80,11 +80,21 @@ def _entity(space: Space, connection: Connection, entity: int) -> _Erased:
 def _triples(space: Space, connection: Connection, ids: list[int], entity: int | None = None) -> _Erased:
     """Erase these versions, and what then belongs to nothing."""
     erased = _Erased(triples=_meanings(connection, ids))
-    entities = set(_column(connection, "SELECT DISTINCT n.entity FROM triple t JOIN name n ON n.id = t.subject OR n.id = t.object WHERE t.id IN :ids", ids))
+    entities = set(
+        _column(
+            connection, "SELECT DISTINCT n.entity FROM triple t JOIN name n ON n.id = t.subject OR n.id = t.object WHERE t.id IN :ids", ids
+        )
+    )
     passages = set(_column(connection, "SELECT DISTINCT passage FROM provenance WHERE triple IN :ids", ids))
     _execute(connection, "DELETE FROM provenance WHERE triple IN :ids", ids)
     _execute(connection, "DELETE FROM triple WHERE id IN :ids", ids)
-    used = set(_column(connection, "SELECT DISTINCT n.entity FROM name n JOIN triple t ON t.subject = n.id OR t.object = n.id WHERE n.entity IN :ids", entities))
+    used = set(
+        _column(
+            connection,
+            "SELECT DISTINCT n.entity FROM name n JOIN triple t ON t.subject = n.id OR t.object = n.id WHERE n.entity IN :ids",
+            entities,
+        )
+    )
     orphans = (entities - used) | ({entity} if entity is not None else set())
     _names(connection, orphans, entity, erased)
     needed = set(_column(connection, "SELECT DISTINCT passage FROM provenance WHERE passage IN :ids", passages))
@@ -97,7 +107,7 @@ def _meanings(connection: Connection, ids: list[int]) -> int:
 
 
 def _names(connection: Connection, entities: Collection[int], asked: int | None, erased: _Erased) -> None:
-    query = text("SELECT id, entity, text FROM name WHERE entity IN :ids").bindparams(bindparam("ids", expanding=True))
+    query = listed("SELECT id, entity, text FROM name WHERE entity IN :ids", "ids")
     for some in chunks(entities):
         for name, entity, said in connection.execute(query, {"ids": some}):
             erased.names[name] = said
@@ -118,9 +128,8 @@ def _passages(space: Space, connection: Connection, touched: set[int], needed: s
     erased.passages = sorted(touched - needed)
     deleted = set(erased.passages)
     everywhere, here = erased.wanted, list(erased.names.values())
-    query = text(
-        "SELECT p.id, p.text, p.source, EXISTS (SELECT 1 FROM provenance v WHERE v.passage = p.id) FROM passage p WHERE p.namespace = :space"
-    )
+    needs = "EXISTS (SELECT 1 FROM provenance v WHERE v.passage = p.id)"
+    query = text(f"SELECT p.id, p.text, p.source, {needs} FROM passage p WHERE p.namespace = :space")
     black: list[dict[str, object]] = []
     for number, said, source, is_needed in connection.execute(query, {"space": space.number}).all() if everywhere or needed else ():
         names = here if number in needed else everywhere
@@ -146,7 +155,8 @@ def _blackened(said: str, names: Iterable[str]) -> str:
 
 def _relations(space: Space, connection: Connection, erased: _Erased) -> None:
     """Relations of no triple; those of the ontology would come again, and tell nothing."""
-    query = text("SELECT id FROM relation r WHERE namespace = :space AND NOT EXISTS (SELECT 1 FROM triple t WHERE t.namespace = :space AND t.relation = r.id)")
+    used = "SELECT 1 FROM triple t WHERE t.namespace = :space AND t.relation = r.id"
+    query = text(f"SELECT id FROM relation r WHERE namespace = :space AND NOT EXISTS ({used})")
     erased.relations = list(connection.execute(query, {"space": space.number}).scalars())
     _execute(connection, "DELETE FROM relation WHERE id IN :ids", erased.relations)
 
@@ -162,10 +172,10 @@ AND NOT EXISTS (SELECT 1 FROM provenance p WHERE p.created_by = change.id)
 AND NOT EXISTS (SELECT 1 FROM move m WHERE m.change = change.id)"""),
         {"space": space.number},
     )
-    connection.execute(
-        text("DELETE FROM change WHERE namespace = :space AND kind = 'undo' AND undoes IS NOT NULL AND NOT EXISTS (SELECT 1 FROM change c WHERE c.id = change.undoes)"),
-        {"space": space.number},
-    )
+    gone = "NOT EXISTS (SELECT 1 FROM change c WHERE c.id = change.undoes)"
+    undone = text(f"DELETE FROM change WHERE namespace = :space AND undoes IS NOT NULL AND {gone}")
+    while connection.execute(undone, {"space": space.number}).rowcount:  # an undo of an undo goes in the next round
+        pass
 
 
 def _also_named(space: Space, connection: Connection, names: Iterable[str]) -> tuple[str, ...]:
@@ -173,19 +183,19 @@ def _also_named(space: Space, connection: Connection, names: Iterable[str]) -> t
     for name in names:
         query = text("SELECT text FROM name WHERE namespace = :space AND lower(text) LIKE :pattern ESCAPE '\\'")
         pattern = "%" + name.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        found.update(dict.fromkeys(said for said in connection.execute(query, {"space": space.number, "pattern": pattern}).scalars() if find_all(said, name)))
+        found.update(
+            dict.fromkeys(
+                said for said in connection.execute(query, {"space": space.number, "pattern": pattern}).scalars() if find_all(said, name)
+            )
+        )
     return tuple(found)
 
 
 def _column(connection: Connection, query: str, ids: Iterable[int]) -> Iterable[int]:
     for some in chunks(ids):
-        yield from connection.execute(_listed(query), {"ids": some}).scalars().all()
+        yield from connection.execute(listed(query, "ids"), {"ids": some}).scalars().all()
 
 
 def _execute(connection: Connection, query: str, ids: Iterable[int]) -> None:
     for some in chunks(ids):
-        connection.execute(_listed(query), {"ids": some})
-
-
-def _listed(query: str) -> TextClause:
-    return text(query).bindparams(bindparam("ids", expanding=True))
+        connection.execute(listed(query, "ids"), {"ids": some})

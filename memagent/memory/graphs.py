@@ -26,7 +26,9 @@ def write_graphml(triples: Sequence[Triple], file: TextIO) -> None:
     graph = networkx.MultiDiGraph()
     for triple in triples:
         if any(not _is_xml(name) for name in (triple.subject, triple.relation, triple.object)):
-            raise TransferError(f"GraphML cannot hold the control characters in {triple.subject!r}, {triple.object!r}", hint="export as jsonl")
+            raise TransferError(
+                f"GraphML cannot hold the control characters in {triple.subject!r}, {triple.object!r}", hint="export as jsonl"
+            )
         dates = {name: value for name, value in (("valid_from", triple.valid_from), ("valid_to", triple.valid_to)) if value}
         graph.add_edge(triple.subject, triple.object, relation=triple.relation, confidence=triple.confidence, **dates)
     file.write("\n".join(networkx.generate_graphml(graph)))
@@ -48,7 +50,9 @@ def _edge(subject: str, target: str, data: dict[str, Any]) -> Triple:
     relation = data.get("relation") or data.get("label")
     if not relation:
         raise ValueError(f"the edge from {subject!r} to {target!r} has no relation")
-    return Triple(str(subject), str(relation), str(target), float(data.get("confidence", 1.0)), data.get("valid_from"), data.get("valid_to"))
+    return Triple(
+        str(subject), str(relation), str(target), float(data.get("confidence", 1.0)), data.get("valid_from"), data.get("valid_to")
+    )
 
 
 def write_rdf(triples: Sequence[Triple], file: TextIO, format: Literal["nt", "ttl"]) -> None:
@@ -75,11 +79,10 @@ def read_rdf(path: Path, format: str) -> tuple[list[Triple], tuple[str, ...]]:
     labels = {node: str(text) for node, text in graph.subject_objects(label)}
     triples: list[Triple] = []
     skipped: list[str] = []
-    for subject, relation, target in sorted(graph):
-        if relation == label:
-            continue
+    for subject, relation, target in sorted(triple for triple in graph if triple[1] != label):
         try:
-            triples.append(Triple(*(_name(node, labels, rdflib) for node in (subject, relation, target))))
+            named = [_name(node, labels, rdflib) for node in (subject, relation, target)]
+            triples.append(Triple(named[0], named[1], named[2]))
         except MemagentError as error:
             skipped.append(f"{subject} {relation} {target}: {error}")
     return triples, tuple(skipped)
@@ -98,7 +101,7 @@ def _name(node: Any, labels: dict[Any, str], rdflib: ModuleType) -> str:
 
 
 def _is_xml(name: str) -> bool:
-    return all(c in "\t\n\r" or " " <= c for c in name) and "\ufffe" not in name and "\uffff" not in name
+    return all(c in "\t\n\r" or c >= " " for c in name) and "\ufffe" not in name and "\uffff" not in name
 
 
 def _needed(library: str) -> ModuleType:

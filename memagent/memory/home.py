@@ -1,9 +1,9 @@
 """The memory folder: what it holds, who may open it, and what is shared by all that have it open in this process.
 
-    memory.sqlite        the triples and everything about them
-    chroma/              the name index
-    lock                 held by the one process that has the folder open
-    conversations.sqlite the agent's, not ours
+memory.sqlite        the triples and everything about them
+chroma/              the name index
+lock                 held by the one process that has the folder open
+conversations.sqlite the agent's, not ours
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ from __future__ import annotations
 import threading
 from typing import Literal
 
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, text
 
-from memagent.memory.database import chunks
+from memagent.memory.database import chunks, listed
 from memagent.memory.space import Space
 
 BATCH = 512
@@ -47,7 +47,11 @@ def catch_up(space: Space, kind: Indexed, limit: int | None = PATIENCE) -> int:
 
 def pending(connection: Connection, space: int, kind: Indexed) -> int:
     """How many are marked."""
-    return int(connection.execute(text(f"SELECT count(*) FROM {TABLES[kind]} WHERE namespace = :space AND NOT indexed"), {"space": space}).scalar_one())
+    return int(
+        connection.execute(
+            text(f"SELECT count(*) FROM {TABLES[kind]} WHERE namespace = :space AND NOT indexed"), {"space": space}
+        ).scalar_one()
+    )
 
 
 def mark_all(connection: Connection, space: int) -> None:
@@ -59,7 +63,7 @@ def mark_all(connection: Connection, space: int) -> None:
 
 def rows_of(connection: Connection, space: int, kind: Indexed, ids: list[int]) -> dict[int, str]:
     """The texts of those ids that are in this namespace."""
-    query = text(f"SELECT id, text FROM {TABLES[kind]} WHERE namespace = :space AND id IN :ids").bindparams(bindparam("ids", expanding=True))
+    query = listed(f"SELECT id, text FROM {TABLES[kind]} WHERE namespace = :space AND id IN :ids", "ids")
     return {number: said for some in chunks(ids) for number, said in connection.execute(query, {"space": space, "ids": some})}
 
 

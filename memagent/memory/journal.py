@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, text
+from sqlalchemy import Connection, Row, insert, select, text
 
 from memagent.errors import InvalidInput, UndoRefused
-from memagent.memory.database import chunks, insert_all, take_ids
+from memagent.memory.database import chunks, insert_all, listed, take_ids
 from memagent.memory.moments import moment_of, now
 from memagent.memory.rows import select_rows, triples_of
 from memagent.memory.tables import ChangeRow, MoveRow, ProvenanceRow, TripleRow
@@ -45,21 +45,38 @@ def note(connection: Connection, space: int, change: int, kind: str, *, undoes: 
 def read(connection: Connection, space: int, change: int) -> Change:
     """The change with that id, with what is left of it."""
     row = _row(connection, space, change)
-    created = select_rows(connection, "((t.created_by = :change AND t.restored_by IS NULL) OR t.restored_by = :change)", None, tail=" ORDER BY t.id", change=change)
+    created = select_rows(
+        connection,
+        "((t.created_by = :change AND t.restored_by IS NULL) OR t.restored_by = :change)",
+        None,
+        tail=" ORDER BY t.id",
+        change=change,
+    )
     ended = select_rows(connection, "t.retracted_by = :change", None, tail=" ORDER BY t.id", change=change)
     moved = text("SELECT n.text FROM move m JOIN name n ON n.id = m.name WHERE m.change = :change ORDER BY m.id")
     names = connection.execute(moved, {"change": change}).scalars()
     undone_by = None if row.undone_by is None else _row(connection, space, row.undone_by).number
-    return Change(row.number, row.kind, moment_of(row.at), tuple(triples_of(connection, created)), tuple(triples_of(connection, ended)), tuple(names), undone_by)
+    return Change(
+        row.number,
+        row.kind,
+        moment_of(row.at),
+        tuple(triples_of(connection, created)),
+        tuple(triples_of(connection, ended)),
+        tuple(names),
+        undone_by,
+    )
 
 
-_OF_ENTITY = text("""
+_OF_ENTITY = listed(
+    """
 SELECT change FROM (
     SELECT t.created_by AS change, t.id AS triple FROM triple t WHERE t.id IN :ids
     UNION SELECT t.retracted_by, t.id FROM triple t WHERE t.id IN :ids AND t.retracted_by IS NOT NULL
     UNION SELECT t.restored_by, t.id FROM triple t WHERE t.id IN :ids AND t.restored_by IS NOT NULL
     UNION SELECT p.created_by, p.triple FROM provenance p WHERE p.triple IN :ids
-) AS touched GROUP BY change""").bindparams(bindparam("ids", expanding=True))
+) AS touched GROUP BY change""",
+    "ids",
+)
 _OF_NAMES = text("SELECT DISTINCT m.change FROM move m JOIN name n ON n.id = m.name WHERE n.entity = :entity")
 
 
@@ -149,7 +166,7 @@ def restore(connection: Connection, where: str, values: Mapping[str, object], by
 
 def copy_provenance(connection: Connection, copies: dict[int, int], ids: Iterator[int]) -> None:
     """Give each new version the sources of the old one."""
-    query = text("SELECT * FROM provenance WHERE triple IN :ids AND retracted_by IS NULL ORDER BY id").bindparams(bindparam("ids", expanding=True))
+    query = listed("SELECT * FROM provenance WHERE triple IN :ids AND retracted_by IS NULL ORDER BY id", "ids")
     for some in chunks(copies):
         rows = connection.execute(query, {"ids": some}).mappings().all()
         insert_all(connection, ProvenanceRow, [{**row, "id": next(ids), "triple": copies[row["triple"]]} for row in rows])
@@ -157,7 +174,11 @@ def copy_provenance(connection: Connection, copies: dict[int, int], ids: Iterato
 
 def move(connection: Connection, change: int, names: dict[int, int | None], after: int, ids: Iterator[int]) -> None:
     """Note that `names` (each with the entity it had) now belong to the entity `after`."""
-    insert_all(connection, MoveRow, [{"id": next(ids), "change": change, "name": name, "before": before, "after": after} for name, before in names.items()])
+    insert_all(
+        connection,
+        MoveRow,
+        [{"id": next(ids), "change": change, "name": name, "before": before, "after": after} for name, before in names.items()],
+    )
 
 
 def _row(connection: Connection, space: int, change: int) -> Row[Any]:

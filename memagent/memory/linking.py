@@ -13,20 +13,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection
 
 from memagent.errors import InvalidInput
-from memagent.memory.database import chunks, insert_all
+from memagent.memory.database import chunks, insert_all, listed
 from memagent.memory.spelling import key, loose, spans
 from memagent.memory.tables import NameRow
 from memagent.memory.values import Mention
 
-_BY_KEY = text("""
+_BY_KEY = listed(
+    """
 SELECT n.id, n.entity, n.text, n.key, c.text FROM name n JOIN name c ON c.id = n.entity
-WHERE n.namespace = :space AND n.key IN :keys ORDER BY n.id""").bindparams(bindparam("keys", expanding=True))
-_BY_LOOSE = text("""
+WHERE n.namespace = :space AND n.key IN :keys ORDER BY n.id""",
+    "keys",
+)
+_BY_LOOSE = listed(
+    """
 SELECT n.id, n.entity, n.text, n.loose, c.text FROM name n JOIN name c ON c.id = n.entity
-WHERE n.namespace = :space AND n.loose IN :keys ORDER BY n.id""").bindparams(bindparam("keys", expanding=True))
+WHERE n.namespace = :space AND n.loose IN :keys ORDER BY n.id""",
+    "keys",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +94,24 @@ def link(connection: Connection, space: int, names: Iterable[str], ids: Iterator
         linked[name] = Linked(number, same.entity if same else number, same.canonical if same else name, name)
         by_key.setdefault(name_key, linked[name])
         by_loose.setdefault(name_loose, linked[name])
-        rows.append({"id": number, "namespace": space, "entity": linked[name].entity, "text": name, "key": name_key, "loose": name_loose, "indexed": False})
+        rows.append(
+            {
+                "id": number,
+                "namespace": space,
+                "entity": linked[name].entity,
+                "text": name,
+                "key": name_key,
+                "loose": name_loose,
+                "indexed": False,
+            }
+        )
     insert_all(connection, NameRow, rows)
     return linked, fresh
 
 
 def owners(connection: Connection, space: int, names: Iterable[int]) -> dict[int, int]:
     """The entity of each of these names, as far as they are in this namespace."""
-    query = text("SELECT id, entity FROM name WHERE namespace = :space AND id IN :ids").bindparams(bindparam("ids", expanding=True))
+    query = listed("SELECT id, entity FROM name WHERE namespace = :space AND id IN :ids", "ids")
     return {name: entity for some in chunks(names) for name, entity in connection.execute(query, {"space": space, "ids": some})}
 
 
@@ -119,7 +135,9 @@ def mentions(connection: Connection, space: int, passage: str) -> list[Mention]:
 def _step(connection: Connection, space: int, keys: dict[str, str], *, unique: bool) -> Iterator[tuple[str, Linked]]:
     rows: dict[str, list[Linked]] = {}
     for some in chunks(set(keys.values())):
-        for number, entity, spelt, found_key, canonical in connection.execute(_BY_LOOSE if unique else _BY_KEY, {"space": space, "keys": some}):
+        for number, entity, spelt, found_key, canonical in connection.execute(
+            _BY_LOOSE if unique else _BY_KEY, {"space": space, "keys": some}
+        ):
             rows.setdefault(found_key, []).append(Linked(number, entity, canonical, spelt))
     for name, name_key in keys.items():
         candidates = rows.get(name_key)

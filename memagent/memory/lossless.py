@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TextIO
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, text
 
 from memagent.errors import MemagentError, TransferError
 from memagent.memory import journal, linking, relations
-from memagent.memory.database import chunks, insert_all
+from memagent.memory.database import chunks, insert_all, listed
 from memagent.memory.space import Space
 from memagent.memory.spelling import key, loose
 from memagent.memory.tables import ChangeRow, MoveRow, NameRow, PassageRow, ProvenanceRow, TripleRow
@@ -128,10 +128,11 @@ _QUERIES: dict[type[_Line], str] = {
     _Passage: "SELECT id AS number, source, text, noted_at FROM passage WHERE namespace = :space ORDER BY id",
     _Change: """
         SELECT c.number, c.kind AS what, c.at, u.number AS undone_by, o.number AS undoes
-        FROM change c LEFT JOIN change u ON u.id = c.undone_by LEFT JOIN change o ON o.id = c.undoes WHERE c.namespace = :space ORDER BY c.id""",
+        FROM change c LEFT JOIN change u ON u.id = c.undone_by LEFT JOIN change o ON o.id = c.undoes
+        WHERE c.namespace = :space ORDER BY c.id""",
     _Triple: """
-        SELECT t.id AS number, s.text AS subject, r.name AS relation, o.text AS object, t.confidence, t.valid_from, t.valid_to, t.from_key, t.to_key,
-        t.recorded_at, t.retracted_at, c.number AS created_by, e.number AS retracted_by, u.number AS restored_by
+        SELECT t.id AS number, s.text AS subject, r.name AS relation, o.text AS object,
+        t.confidence, t.valid_from, t.valid_to, t.from_key, t.to_key, t.recorded_at, t.retracted_at, c.number AS created_by, e.number AS retracted_by, u.number AS restored_by
         FROM triple t JOIN name s ON s.id = t.subject JOIN name o ON o.id = t.object JOIN relation r ON r.id = t.relation
         JOIN change c ON c.id = t.created_by LEFT JOIN change e ON e.id = t.retracted_by LEFT JOIN change u ON u.id = t.restored_by
         WHERE t.namespace = :space ORDER BY t.id""",
@@ -141,7 +142,8 @@ _QUERIES: dict[type[_Line], str] = {
         WHERE t.namespace = :space ORDER BY p.id""",
     _Move: """
         SELECT c.number AS change, n.text AS name, b.text AS before, a.text AS after
-        FROM move m JOIN change c ON c.id = m.change JOIN name n ON n.id = m.name JOIN name a ON a.id = m.after LEFT JOIN name b ON b.id = m.before
+        FROM move m JOIN change c ON c.id = m.change JOIN name n ON n.id = m.name
+        JOIN name a ON a.id = m.after LEFT JOIN name b ON b.id = m.before
         WHERE c.namespace = :space ORDER BY m.id""",
 }  # fmt: skip
 _NUMBERED = {"passage", "triple"}  # kinds whose row ids become numbers of the file
@@ -239,27 +241,52 @@ class _Reading:
                     continue
                 self.names[name] = next(self.ids)
                 entity = entity or self.names[name]
-                rows.append({"id": self.names[name], "namespace": self.space.number, "entity": entity, "text": name, "key": key(name), "loose": loose(name), "indexed": False})
+                rows.append(
+                    {
+                        "id": self.names[name],
+                        "namespace": self.space.number,
+                        "entity": entity,
+                        "text": name,
+                        "key": key(name),
+                        "loose": loose(name),
+                        "indexed": False,
+                    }
+                )
             fresh += linked is None
         insert_all(self.connection, NameRow, rows)
         return fresh
 
     def _passages(self) -> int:
         lines = {digest(Provenance(line.source, line.text)): line for line in self._of(_Passage)}
-        query = text("SELECT digest, id FROM passage WHERE namespace = :space AND digest IN :digests").bindparams(bindparam("digests", expanding=True))
-        held = {name: number for some in chunks(lines) for name, number in self.connection.execute(query, {"space": self.space.number, "digests": some})}
+        query = listed("SELECT digest, id FROM passage WHERE namespace = :space AND digest IN :digests", "digests")
+        held = {
+            name: number
+            for some in chunks(lines)
+            for name, number in self.connection.execute(query, {"space": self.space.number, "digests": some})
+        }
         rows = []
         for name, line in lines.items():
             self.passages[line.number] = held.get(name) or next(self.ids)
             if name not in held:
-                values = {"source": line.source, "text": line.text, "noted_at": line.noted_at, "digest": name, "indexed": not line.text.strip()}
+                values = {
+                    "source": line.source,
+                    "text": line.text,
+                    "noted_at": line.noted_at,
+                    "digest": name,
+                    "indexed": not line.text.strip(),
+                }
                 rows.append({"id": self.passages[line.number], "namespace": self.space.number, **values})
         insert_all(self.connection, PassageRow, rows)
         return len(rows)
 
     def _changes(self) -> None:
         lines = list(self._of(_Change))
-        held = {(kind, at): id_ for kind, at, id_ in self.connection.execute(text("SELECT kind, at, id FROM change WHERE namespace = :space"), {"space": self.space.number})}
+        held = {
+            (kind, at): id_
+            for kind, at, id_ in self.connection.execute(
+                text("SELECT kind, at, id FROM change WHERE namespace = :space"), {"space": self.space.number}
+            )
+        }
         last = self.connection.execute(text("SELECT changes FROM namespace WHERE id = :space"), {"space": self.space.number}).scalar_one()
         for line in lines:
             self.changes[line.number] = held.get((line.what, line.at)) or next(self.ids)
@@ -267,11 +294,22 @@ class _Reading:
         for line in self._of(_Change):
             if (line.what, line.at) not in held:
                 undone = {"undone_by": self._change(line.undone_by), "undoes": self._change(line.undoes)}
-                rows.append({"id": self.changes[line.number], "namespace": self.space.number, "number": last + line.number, "kind": line.what, "at": line.at, **undone})
+                rows.append(
+                    {
+                        "id": self.changes[line.number],
+                        "namespace": self.space.number,
+                        "number": last + line.number,
+                        "kind": line.what,
+                        "at": line.at,
+                        **undone,
+                    }
+                )
         insert_all(self.connection, ChangeRow, rows)
         if rows:
             highest = max(int(str(row["number"])) for row in rows)
-            self.connection.execute(text("UPDATE namespace SET changes = :last WHERE id = :space"), {"last": highest, "space": self.space.number})
+            self.connection.execute(
+                text("UPDATE namespace SET changes = :last WHERE id = :space"), {"last": highest, "space": self.space.number}
+            )
 
     def _change(self, number: int | None) -> int | None:
         return None if number is None else self.changes[number]
@@ -279,7 +317,9 @@ class _Reading:
     def _triples(self) -> int:
         lines = list(self._of(_Triple))
         numbers = relations.numbers(self.space, self.connection, {line.relation for line in lines}, self.ids)
-        query = text("SELECT id, subject, relation, object, recorded_at FROM triple WHERE namespace = :space AND subject IN :names").bindparams(bindparam("names", expanding=True))
+        query = listed(
+            "SELECT id, subject, relation, object, recorded_at FROM triple WHERE namespace = :space AND subject IN :names", "names"
+        )
         held = {
             tuple(rest): id_
             for some in chunks({self.names[line.subject] for line in self._of(_Triple)})
@@ -287,7 +327,12 @@ class _Reading:
         }
         rows = []
         for line in self._of(_Triple):
-            ends = {"subject": self.names[line.subject], "relation": numbers[line.relation], "object": self.names[line.object], "recorded_at": line.recorded_at}
+            ends = {
+                "subject": self.names[line.subject],
+                "relation": numbers[line.relation],
+                "object": self.names[line.object],
+                "recorded_at": line.recorded_at,
+            }
             known = held.get(tuple(ends.values()))
             self.triples[line.number] = known or next(self.ids)
             if known is None:
@@ -298,14 +343,16 @@ class _Reading:
         return len(rows)
 
     def _sources(self) -> None:
-        query = text("SELECT triple, passage, start, stop, speaker FROM provenance WHERE triple IN :ids").bindparams(bindparam("ids", expanding=True))
+        query = listed("SELECT triple, passage, start, stop, speaker FROM provenance WHERE triple IN :ids", "ids")
         held = {tuple(row) for some in chunks(self.triples.values()) for row in self.connection.execute(query, {"ids": some})}
         rows = []
         for line in self._of(_Source):
             place = (self.triples[line.triple], self.passages[line.passage], line.start, line.stop, line.speaker)
             if place not in held:
                 by = {"created_by": self._change(line.created_by), "retracted_by": self._change(line.retracted_by), "time": line.time}
-                rows.append({"id": next(self.ids), **dict(zip(("triple", "passage", "start", "stop", "speaker"), place, strict=True)), **by})
+                rows.append(
+                    {"id": next(self.ids), **dict(zip(("triple", "passage", "start", "stop", "speaker"), place, strict=True)), **by}
+                )
         insert_all(self.connection, ProvenanceRow, rows)
 
     def _moves(self) -> None:

@@ -16,7 +16,7 @@ from memagent.memory import indexing, linking, relations
 from memagent.memory.composition import DEPTH, Walk, ways
 from memagent.memory.rows import Moment, Row, moment, provenance_of, select_rows
 from memagent.memory.space import Space
-from memagent.memory.values import AsOf, Askable
+from memagent.memory.values import Askable, AsOf
 from memagent.triples import Match, Query, Triple
 
 # The paper's thresholds are for Contriever; these are for MiniLM, where a misspelling of a name scores 0.75 to 0.95 and
@@ -54,7 +54,10 @@ def match(space: Space, query: Query, as_of: AsOf | None, limit: int) -> list[Ma
 def _exact(space: Space, connection: Connection, query: Query, entity: int, relation: str, when: Moment) -> list[_Found]:
     walk = Walk(space, connection, when)
     backwards = query.subject is None
-    found = [_Found(row, row.object if end == row.object_entity else row.subject, 1.0) for _, end, row in walk.stored((entity,), relation, backwards=backwards)]
+    found = [
+        _Found(row, row.object if end == row.object_entity else row.subject, 1.0)
+        for _, end, row in walk.stored((entity,), relation, backwards=backwards)
+    ]
     if found and (space.ontology[relation].one if not backwards else space.ontology[relation].inverse_one):
         return found
     answered = {item.answer for item in found}
@@ -95,7 +98,9 @@ def _near_entities(space: Space, name: str) -> dict[int, float]:
     return found
 
 
-def _near(space: Space, connection: Connection, query: Query, entities: dict[int, float], names: dict[str, float], when: Moment) -> list[_Found]:
+def _near(
+    space: Space, connection: Connection, query: Query, entities: dict[int, float], names: dict[str, float], when: Moment
+) -> list[_Found]:
     """All triples of near pairs, in one statement a direction."""
     best = max(entities.values(), default=0.0)
     wanted = {name: score for name, score in names.items() if score >= NEAR_RELATION and (score + best) / 2 >= NEAR_PAIR}
@@ -186,4 +191,3 @@ def _composable(space: Space, held: set[str]) -> list[Askable]:
                     found[Askable(relation.name, inverse)] = None
         reach |= {asked.relation for asked in found}
     return list(found)
-

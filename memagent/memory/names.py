@@ -99,7 +99,9 @@ class NameIndex:
             client = self._open()
             with self._lock, _translated():
                 found = client.get_or_create_collection(
-                    name, embedding_function=None, configuration={"hnsw": {"space": "cosine", "ef_search": EF_SEARCH, "ef_construction": EF_SEARCH}}
+                    name,
+                    embedding_function=None,
+                    configuration={"hnsw": {"space": "cosine", "ef_search": EF_SEARCH, "ef_construction": EF_SEARCH}},
                 )
                 self._collections[name] = found
         return found

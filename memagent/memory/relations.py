@@ -109,7 +109,9 @@ def _index_added(space: Space) -> dict[int, str]:
     added = [row for row in rows if row.name not in space.ontology]
     missing = [row for row in added if not row.indexed]
     if missing:
-        space.index.upsert(space.namespace, "relations", [str(row.id) for row in missing], space.embedder.embed([row.name for row in missing]))
+        space.index.upsert(
+            space.namespace, "relations", [str(row.id) for row in missing], space.embedder.embed([row.name for row in missing])
+        )
         with space.database.write() as connection:
             connection.execute(update(RelationRow).where(RelationRow.id.in_([row.id for row in missing])).values(indexed=True))  # type: ignore[attr-defined]
     return {row.id: row.name for row in added}

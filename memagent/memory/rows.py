@@ -11,10 +11,10 @@ from datetime import datetime
 from functools import cache
 from typing import NamedTuple
 
-from sqlalchemy import Connection, TextClause, bindparam, text
+from sqlalchemy import Connection, TextClause
 
 from memagent.errors import InvalidInput
-from memagent.memory.database import chunks
+from memagent.memory.database import chunks, listed
 from memagent.memory.moments import after_moment, first_moment, key_of, micros, now
 from memagent.memory.values import AsOf
 from memagent.triples import Provenance, Triple
@@ -94,10 +94,12 @@ WHERE """
 def statement(where: str, *lists: str, recorded: bool | None = None, tail: str = "") -> TextClause:
     """Select rows `where`; `lists` are its IN parameters; `recorded` None takes every version, ended ones too."""
     holds = "" if recorded is None else f" AND {RECORDED if recorded else CURRENT}"
-    return text(_SELECT + where + holds + tail).bindparams(*(bindparam(name, expanding=True) for name in lists))
+    return listed(_SELECT + where + holds + tail, *lists)
 
 
-def select_rows(connection: Connection, where: str, moment: Moment | None, /, *, tail: str = " ORDER BY t.id DESC", **values: object) -> list[Row]:
+def select_rows(
+    connection: Connection, where: str, moment: Moment | None, /, *, tail: str = " ORDER BY t.id DESC", **values: object
+) -> list[Row]:
     """The rows that fit, newest first; those that hold at `moment`, or every version if it is None."""
     lists = tuple(name for name, value in values.items() if isinstance(value, (list, tuple)))
     query = statement(where, *lists, recorded=None if moment is None else moment.recorded is not None, tail=tail)
@@ -105,10 +107,13 @@ def select_rows(connection: Connection, where: str, moment: Moment | None, /, *,
     return [Row(*row) for row in connection.execute(query, given)]
 
 
-_PROVENANCE = text("""
+_PROVENANCE = listed(
+    """
 SELECT p.triple, a.source, a.text, p.start, p.stop, p.speaker, p.time
 FROM provenance p JOIN passage a ON a.id = p.passage
-WHERE p.triple IN :ids AND p.retracted_by IS NULL ORDER BY p.id""").bindparams(bindparam("ids", expanding=True))
+WHERE p.triple IN :ids AND p.retracted_by IS NULL ORDER BY p.id""",
+    "ids",
+)
 
 
 def triples_of(connection: Connection, rows: Sequence[Row]) -> list[Triple]:

@@ -42,4 +42,4 @@ def namespace_number(database: Database, name: str) -> int:
 
 
 def _number(connection: Connection, name: str) -> int | None:
-    return connection.execute(select(NamespaceRow.id).where(NamespaceRow.name == name)).scalar()  # type: ignore[call-overload,no-any-return]
+    return connection.execute(select(NamespaceRow.id).where(NamespaceRow.name == name)).scalar()  # type: ignore[call-overload]

@@ -17,7 +17,9 @@ from functools import lru_cache
 
 MAX_MENTION_WORDS = 10
 
-_LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "’": "'", "‘": "'", "`": "'", "–": "-", "—": "-"})
+_LETTERS = str.maketrans(
+    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "’": "'", "‘": "'", "`": "'", "–": "-", "—": "-"}
+)
 _ACCENT = re.compile("[\u0300-\u036f]")
 _ABBREVIATION = re.compile(r"(?<!\w)((?:[^\W\d_]\.){2,}|[^\W\d_](?:\.[^\W\d_])+)(?!\w)")
 _PUNCTUATION = re.compile(r"""[\s_.,:;!?'"()\[\]{}/\\|«»„“”…·¿¡-]+""")
@@ -25,9 +27,58 @@ _PLAIN_PUNCTUATION = re.compile(r"""[\s_!?'"()«»„“”…]+|[,;](?=\s|$)|\.
 _ARTICLE = re.compile(r"^(?:the|a|an) (?=\S)")
 # A word to begin or end a mention at: no white space and no punctuation; each Chinese or Japanese character stands alone.
 _WORD = re.compile(r"""[\u3040-\u30ff\u3400-\u9fff]|[^\s_.,:;!?'"’‘()\[\]{}/\\|«»„“”…·¿¡–—\u3040-\u30ff\u3400-\u9fff-]+|-(?=\d)""")
-_TITLES = frozenset("mr mrs ms miss mx dr prof professor doctor sir dame lord lady madam rev reverend fr sr jr phd md msc mba esq".split())
+_TITLES = frozenset(
+    [
+        "mr",
+        "mrs",
+        "ms",
+        "miss",
+        "mx",
+        "dr",
+        "prof",
+        "professor",
+        "doctor",
+        "sir",
+        "dame",
+        "lord",
+        "lady",
+        "madam",
+        "rev",
+        "reverend",
+        "fr",
+        "sr",
+        "jr",
+        "phd",
+        "md",
+        "msc",
+        "mba",
+        "esq",
+    ]
+)
 _GENERATION = frozenset(("sr", "jr"))  # a father and a son: not dropped
-_FORMS = frozenset("inc incorporated corp corporation ltd limited llc plc gmbh ag co company sa bv nv oy ab spa srl".split())
+_FORMS = frozenset(
+    [
+        "inc",
+        "incorporated",
+        "corp",
+        "corporation",
+        "ltd",
+        "limited",
+        "llc",
+        "plc",
+        "gmbh",
+        "ag",
+        "co",
+        "company",
+        "sa",
+        "bv",
+        "nv",
+        "oy",
+        "ab",
+        "spa",
+        "srl",
+    ]
+)
 
 
 @lru_cache(maxsize=65536)

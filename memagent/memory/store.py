@@ -19,8 +19,8 @@ from memagent.memory.embedding import Embedder, MiniLM
 from memagent.memory.home import Store, open_store
 from memagent.memory.rows import at
 from memagent.memory.space import Space, namespace_number
-from memagent.memory.values import AsOf, Askable, Change, Counts, DoctorReport, ForgetReport, Imported, Mention, PassageMatch
 from memagent.memory.transfer import Format
+from memagent.memory.values import Askable, AsOf, Change, Counts, DoctorReport, ForgetReport, Imported, Mention, PassageMatch
 from memagent.ontology import Ontology, load_ontology
 from memagent.triples import Match, Provenance, Query, Triple, check_name
 
@@ -39,7 +39,12 @@ class Memory:
 
     @classmethod
     def open(
-        cls, home: str | Path | None = None, *, namespace: str | None = None, settings: Settings | None = None, embedder: Embedder | None = None
+        cls,
+        home: str | Path | None = None,
+        *,
+        namespace: str | None = None,
+        settings: Settings | None = None,
+        embedder: Embedder | None = None,
     ) -> Self:
         """Open the memory in the folder `home`, or make one.
 

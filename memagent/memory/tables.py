@@ -117,9 +117,16 @@ class TripleRow(Base, table=True):
     __table_args__ = (
         Index("triple_subject", "subject", "relation"),
         Index("triple_object", "object", "relation"),
-        Index("triple_listing", "namespace", "id", sqlite_where=text("retracted_at IS NULL"), postgresql_where=text("retracted_at IS NULL")),
+        Index(
+            "triple_listing", "namespace", "id", sqlite_where=text("retracted_at IS NULL"), postgresql_where=text("retracted_at IS NULL")
+        ),
         Index("triple_created", "created_by"),
-        Index("triple_retracted", "retracted_by", sqlite_where=text("retracted_by IS NOT NULL"), postgresql_where=text("retracted_by IS NOT NULL")),
+        Index(
+            "triple_retracted",
+            "retracted_by",
+            sqlite_where=text("retracted_by IS NOT NULL"),
+            postgresql_where=text("retracted_by IS NOT NULL"),
+        ),
     )
     id: int = Field(sa_column=_id())
     namespace: int
@@ -142,7 +149,11 @@ class ProvenanceRow(Base, table=True):
     """Where a version of a triple comes from; `time` is ISO text, as given."""
 
     __tablename__ = "provenance"
-    __table_args__ = (Index("provenance_triple", "triple"), Index("provenance_passage", "passage"), Index("provenance_created", "created_by"))
+    __table_args__ = (
+        Index("provenance_triple", "triple"),
+        Index("provenance_passage", "passage"),
+        Index("provenance_created", "created_by"),
+    )
     id: int = Field(sa_column=_id())
     triple: int = Field(sa_column=Column(BigInteger, nullable=False))
     passage: int = Field(sa_column=Column(BigInteger, nullable=False))
@@ -155,7 +166,10 @@ class ProvenanceRow(Base, table=True):
 
 
 class ChangeRow(Base, table=True):
-    """A line of the journal; `number` counts within the namespace, `undoes` is the change that an undo took back. It holds no name and no text, these are looked up, so that forgetting them is complete."""
+    """A line of the journal; `number` counts within the namespace, `undoes` is the change that an undo took back.
+
+    It holds no name and no text: these are looked up, so that forgetting them is complete.
+    """
 
     __tablename__ = "change"
     __table_args__ = (UniqueConstraint("namespace", "number"),)

@@ -1,10 +1,10 @@
 """Export and import, all or nothing: a file that cannot be read to its end changes nothing.
 
-    jsonl   everything, ended beliefs, provenance and journal too (`lossless.py`); on import also plain triples, one object
-            a line ({"subject", "relation", "object", ...}), and the file of the MCP reference memory
-    csv     the triples that hold now, a row for each source
-    graphml the triples that hold now, for networkx and graph viewers (needs networkx)
-    nt ttl  the same as RDF (needs rdflib); only the three names
+jsonl   everything, ended beliefs, provenance and journal too (`lossless.py`); on import also plain triples, one object
+a line ({"subject", "relation", "object", ...}), and the file of the MCP reference memory
+csv     the triples that hold now, a row for each source
+graphml the triples that hold now, for networkx and graph viewers (needs networkx)
+nt ttl  the same as RDF (needs rdflib); only the three names
 """
 
 from __future__ import annotations
@@ -70,13 +70,14 @@ def import_(space: Space, path: Path, format: Format | None) -> Imported:
         TransferError: naming the line that cannot be read.
     """
     chosen = _format(path, format)
+    skipped: tuple[str, ...] = ()
     try:
         if chosen == "jsonl":
             return _read_jsonl(space, path)
         if chosen == "csv":
-            triples, skipped = list(_read_csv(path)), ()
+            triples = list(_read_csv(path))
         elif chosen == "graphml":
-            triples, skipped = graphs.read_graphml(path), ()
+            triples = graphs.read_graphml(path)
         else:
             triples, skipped = graphs.read_rdf(path, chosen)
     except OSError as error:
@@ -98,7 +99,9 @@ def _add(space: Space, triples: list[Triple], skipped: tuple[str, ...] = (), not
 def _format(path: Path, format: str | None) -> Format:
     found = FORMATS.get(path.suffix.lower()) if format is None else FORMATS.get(f".{format}")
     if found is None:
-        raise TransferError(f"unknown format {format or path.suffix or path.name!r}", hint=f"one of {', '.join(dict.fromkeys(FORMATS.values()))}")
+        raise TransferError(
+            f"unknown format {format or path.suffix or path.name!r}", hint=f"one of {', '.join(dict.fromkeys(FORMATS.values()))}"
+        )
     return found
 
 
@@ -156,11 +159,15 @@ def _mcp(line: dict[str, Any]) -> Iterator[Triple]:
 
 
 def _triple(given: dict[str, Any]) -> Triple:
-    sources = ()
+    sources: tuple[Provenance, ...] = ()
     if given.get("source") or given.get("passage"):
         time = datetime.fromisoformat(given["time"]) if given.get("time") else None
         place = int(given.get("start") or 0), int(given.get("end") or 0)
-        sources = (Provenance(str(given.get("source") or "import"), str(given.get("passage") or ""), *place, str(given.get("speaker") or ""), time),)
+        sources = (
+            Provenance(
+                str(given.get("source") or "import"), str(given.get("passage") or ""), *place, str(given.get("speaker") or ""), time
+            ),
+        )
     confidence = float(given.get("confidence") or 1.0)
     return Triple(given["subject"], given["relation"], given["object"], confidence, given.get("valid_from"), given.get("valid_to"), sources)
 

@@ -8,20 +8,22 @@ older one keeps its row; a new version of it ends where the newer begins.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import Connection, bindparam, insert, select, text
+from sqlalchemy import Connection, text
 
 from memagent.errors import InvalidInput
 from memagent.memory import journal, linking, relations
-from memagent.memory.database import chunks, insert_all
+from memagent.memory.database import chunks, insert_all, listed
 from memagent.memory.moments import after_moment, first_moment, key_of, now
 from memagent.memory.space import Space
 from memagent.memory.tables import PassageRow, ProvenanceRow, TripleRow
 from memagent.ontology import Relation
 from memagent.triples import MAX_NAME, Provenance, Triple
 
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 MAX_PASSAGE = 100_000  # characters; longer text is for `ingest` to cut
 
 
@@ -67,7 +69,9 @@ class Writer:
 
     def run(self) -> list[Triple]:
         """Store the triples and return them as stored, one each, in order."""
-        names, fresh_names = linking.link(self.connection, self.space.number, (n for t in self.triples for n in (t.subject, t.object)), self.ids)
+        names, fresh_names = linking.link(
+            self.connection, self.space.number, (n for t in self.triples for n in (t.subject, t.object)), self.ids
+        )
         rules = {name: self.space.ontology[name] for name in {t.relation for t in self.triples}}
         numbers = relations.numbers(self.space, self.connection, rules, self.ids)
         self._load(names, numbers, rules)
@@ -138,7 +142,8 @@ class Writer:
             self.kind = "supersede"
             begins = new.valid_from if new.from_key else self.moment[:10]
             new.from_key = new.from_key or self.moment
-            self._replace(old, replace(old, id=next(self.ids), valid_to=begins, to_key=new.from_key, created_by=self.change, sources=list(old.sources), fresh=True))
+            closed = replace(old, id=next(self.ids), valid_to=begins, to_key=new.from_key, created_by=self.change, sources=[], fresh=True)
+            self._replace(old, closed)
 
     def _replace(self, old: Version, new: Version) -> Version:
         """Let `new` stand for `old`; a version that is not yet stored simply changes."""
@@ -198,13 +203,12 @@ def check_passages(sources: Sequence[Provenance]) -> None:
     """
     for source in sources:
         if len(source.passage) > MAX_PASSAGE:
-            raise InvalidInput(f"the passage has {len(source.passage)} characters, at most {MAX_PASSAGE} are allowed", hint="cut it into passages")
-        if len(source.source) > MAX_NAME or any("\x00" in given or _has_surrogate(given) for given in (source.passage, source.source, source.speaker)):
-            raise InvalidInput("the source, speaker or passage holds characters that are not text, or is too long")
-
-
-def _has_surrogate(given: str) -> bool:
-    return any("\ud800" <= c <= "\udfff" for c in given)
+            long = f"the passage has {len(source.passage)} characters, at most {MAX_PASSAGE} are allowed"
+            raise InvalidInput(long, hint="cut it into passages")
+        if len(source.source) > MAX_NAME or len(source.speaker) > MAX_NAME:
+            raise InvalidInput(f"a source and a speaker have at most {MAX_NAME} characters")
+        if any(_NO_TEXT.search(given) for given in (source.passage, source.source, source.speaker)):
+            raise InvalidInput("the source, speaker or passage holds characters that are not text", hint="is this a binary file?")
 
 
 def store_provenance(writer: Writer) -> int:
@@ -221,7 +225,8 @@ def store_provenance(writer: Writer) -> int:
             place = (version.id, passages[digest(source)], source.start, source.end, source.speaker)
             if place not in held:
                 held.add(place)
-                rows.append(dict(zip(("triple", "passage", "start", "stop", "speaker"), place, strict=True)) | {"id": next(writer.ids), "time": time, "created_by": writer.change})
+                row = dict(zip(("triple", "passage", "start", "stop", "speaker"), place, strict=True))
+                rows.append({**row, "id": next(writer.ids), "time": time, "created_by": writer.change})
     insert_all(writer.connection, ProvenanceRow, rows)
     return len(rows)
 
@@ -231,15 +236,15 @@ def note_passages(space: Space, connection: Connection, sources: Sequence[Proven
     by_digest = {digest(source): source for source in sources}
     found: dict[str, int] = {}
     for some in chunks(by_digest):
-        query = select(PassageRow.digest, PassageRow.id).where(PassageRow.namespace == space.number, PassageRow.digest.in_(some))  # type: ignore[call-overload,attr-defined]
-        found.update((name, number) for name, number in connection.execute(query))
+        found.update((name, number) for name, number in connection.execute(_BY_DIGEST, {"space": space.number, "digests": some}))
     for some in chunks(found.values()):
         connection.execute(_SEEN, {"at": now(), "ids": some})
     rows = []
     for name, source in by_digest.items():
         if name not in found:
             found[name] = next(ids)
-            rows.append({"id": found[name], "namespace": space.number, "digest": name, "source": source.source, "text": source.passage, "noted_at": now(), "indexed": not source.passage.strip()})
+            said = {"source": source.source, "text": source.passage, "noted_at": now(), "indexed": not source.passage.strip()}
+            rows.append({"id": found[name], "namespace": space.number, "digest": name, **said})
     insert_all(connection, PassageRow, rows)
     return found
 
@@ -266,34 +271,35 @@ def retract(space: Space, ids: Sequence[int]) -> int:
     return change
 
 
-_SEEN = text("UPDATE passage SET noted_at = :at WHERE id IN :ids").bindparams(bindparam("ids", expanding=True))
-_RETRACT = text("UPDATE triple SET retracted_at = :at, retracted_by = :by WHERE id IN :ids AND retracted_at IS NULL").bindparams(bindparam("ids", expanding=True))
+_BY_DIGEST = listed("SELECT digest, id FROM passage WHERE namespace = :space AND digest IN :digests", "digests")
+_SEEN = listed("UPDATE passage SET noted_at = :at WHERE id IN :ids", "ids")
+_RETRACT = listed("UPDATE triple SET retracted_at = :at, retracted_by = :by WHERE id IN :ids AND retracted_at IS NULL", "ids")
 _STORED = """
-SELECT t.id, t.subject, s.entity, cs.text, t.relation, t.object, o.entity, co.text, t.confidence, t.valid_from, t.valid_to, t.from_key, t.to_key, t.created_by
+SELECT t.id, t.subject, s.entity, cs.text, t.relation, t.object, o.entity, co.text,
+t.confidence, t.valid_from, t.valid_to, t.from_key, t.to_key, t.created_by
 FROM name {side} JOIN triple t ON t.{column} = {side}.id JOIN name {other} ON {other}.id = t.{other_column}
 JOIN name cs ON cs.id = s.entity JOIN name co ON co.id = o.entity
 WHERE {side}.entity IN :entities AND t.relation IN :relations AND t.retracted_at IS NULL ORDER BY t.id"""
 _SIDES = {
-    "s": text(_STORED.format(side="s", column="subject", other="o", other_column="object")),
-    "o": text(_STORED.format(side="o", column="object", other="s", other_column="subject")),
+    "s": listed(_STORED.format(side="s", column="subject", other="o", other_column="object"), "entities", "relations"),
+    "o": listed(_STORED.format(side="o", column="object", other="s", other_column="subject"), "entities", "relations"),
 }
 
 
 def _stored(connection: Connection, side: str, pairs: set[tuple[int, int]]) -> Iterator[Version]:
     """The stored versions of these (entity, relation) pairs."""
     numbers = sorted({relation for _, relation in pairs})
-    query = _SIDES[side].bindparams(bindparam("entities", expanding=True), bindparam("relations", expanding=True))
+    query = _SIDES[side]
     for some in chunks({entity for entity, _ in pairs}):
         for row in connection.execute(query, {"entities": some, "relations": numbers}).all():
-            id_, subject, subject_entity, subject_name, relation, target, target_entity, target_name, *rest = row
-            if ((subject_entity if side == "s" else target_entity), relation) in pairs:
-                ends = linking.Linked(subject, subject_entity, subject_name, ""), linking.Linked(target, target_entity, target_name, "")
-                yield Version(id_, ends[0], relation, ends[1], *rest, fresh=False)
+            ends = linking.Linked(row[1], row[2], row[3], ""), linking.Linked(row[5], row[6], row[7], "")
+            if (ends[side == "o"].entity, row[4]) in pairs:
+                yield Version(row[0], ends[0], row[4], ends[1], row[8], row[9], row[10], row[11], row[12], row[13], fresh=False)
 
 
 def _sources(connection: Connection, ids: Sequence[int]) -> set[tuple[int, int, int, int, str]]:
-    query = text("SELECT triple, passage, start, stop, speaker FROM provenance WHERE triple IN :ids AND retracted_by IS NULL").bindparams(bindparam("ids", expanding=True))
-    return {tuple(row) for some in chunks(ids) for row in connection.execute(query, {"ids": some})}  # type: ignore[misc]
+    query = listed("SELECT triple, passage, start, stop, speaker FROM provenance WHERE triple IN :ids AND retracted_by IS NULL", "ids")
+    return {tuple(row) for some in chunks(ids) for row in connection.execute(query, {"ids": some})}
 
 
 def _passages(triple: Triple) -> frozenset[str]:
