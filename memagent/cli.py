@@ -15,8 +15,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
-from pydantic import ValidationError
-
+from memagent.commands.given import given_settings
 from memagent.commands.outcome import Outcome
 from memagent.commands.printing import complain
 from memagent.config import Settings
@@ -87,10 +86,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(sys.argv[1:] if argv is None else argv)
     except MemagentError as error:
         complain(error)
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        setting = "_".join(("MEMAGENT", *map(str, wrong["loc"]))).upper()
-        complain(InvalidInput(f"{setting}: {wrong['msg']}", hint=".env.example lists every setting"))
     except BrokenPipeError:
         sys.stdout = None  # the reader has gone; nothing is left to say, at exit neither
     except KeyboardInterrupt:
@@ -121,13 +116,12 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _settings(args: argparse.Namespace) -> Settings:
-    settings = Settings(**{name: getattr(args, name) for name in ("home", "namespace") if hasattr(args, name)})
-    home = settings.home.expanduser()
+    """The settings of this call; a folder that is named to be read from has to be there."""
+    settings = given_settings(**{name: getattr(args, name) for name in ("home", "namespace") if hasattr(args, name)})
     named = "home" in settings.model_fields_set and settings.database_url is None
-    if named and args.command not in CREATING and not home.is_dir():
-        hint = "name a folder" if home.exists() else "remember or add something there first"
-        raise InvalidInput(f"there is no memory at {home}", hint=hint)
-    return settings.model_copy(update={"home": home})
+    if named and args.command not in CREATING and not settings.home.exists():
+        raise InvalidInput(f"there is no memory at {settings.home}", hint="remember or add something there first")
+    return settings
 
 
 def _version() -> str:

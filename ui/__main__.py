@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
-from memagent import Agent, MemagentError, Settings
+from memagent import Agent, MemagentError
+from memagent.commands.given import given_settings
 from memagent.commands.printing import complain
 from memagent.errors import InvalidInput
+from ui.app import build, launch
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Open the memory, serve the page; the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m ui", description="The chat in the browser, with the memory beside it.", allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog="python -m ui", description="The chat in the browser, with the memory beside it.", allow_abbrev=False
+    )
     parser.add_argument("--host", metavar="H", default="127.0.0.1", help="the address to serve at (127.0.0.1: only this machine)")
-    parser.add_argument("--port", metavar="P", type=int, help="the port (else the first free one from 7860)")
+    parser.add_argument("--port", metavar="P", type=_port, help="the port (else the first free one from 7860)")
     parser.add_argument("--home", metavar="DIR", default=argparse.SUPPRESS, help="the memory's folder (MEMAGENT_HOME, else ~/.memagent)")
     args = parser.parse_args(argv)
-    settings = Settings(**{"home": args.home} if hasattr(args, "home") else {})
-    settings = settings.model_copy(update={"home": settings.home.expanduser()})
     try:
+        settings = given_settings(**{"home": args.home} if hasattr(args, "home") else {})
         with Agent.open(settings=settings) as agent:
             serve(agent, args.host, args.port)
     except MemagentError as error:
@@ -32,15 +34,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _port(text: str) -> int:
+    port = int(text)
+    if not 1 <= port <= 65535:
+        raise ValueError(text)
+    return port
+
+
 def serve(agent: Agent, host: str, port: int | None) -> None:
     """Serve until Ctrl-C, and say where.
 
     Raises:
         InvalidInput: the address cannot be served at.
     """
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: it looks then
-    from ui.app import build, launch
-
     page = build(agent)
     try:
         address = launch(page, host, port)

@@ -37,7 +37,8 @@ def build(agent: Agent) -> gr.Blocks:
 
     def forget(names: list[str] | None, wanted: str) -> tuple[Any, ...]:
         if names:
-            _or_say(lambda: agent.forget(Triple(*names)))
+            subject, relation, target = names
+            _or_say(lambda: agent.forget(Triple(subject, relation, target)))
         return draw(agent.memory, wanted)
 
     def undo(wanted: str) -> tuple[Any, ...]:
@@ -47,6 +48,7 @@ def build(agent: Agent) -> gr.Blocks:
     def take_example(event: gr.SelectData) -> str:
         return str(event.value["text"])
 
+    page: gr.Blocks
     with gr.Blocks(title="memagent", fill_width=True, analytics_enabled=False) as page:
         gr.Markdown("# memagent\nA language model with a memory that you can look into.", elem_id="title")
         with gr.Row(equal_height=False):

@@ -12,7 +12,6 @@ import gradio as gr
 
 from memagent import Agent, MemagentError, ReadCall, Triple
 from memagent.agent.events import Event, Finished, MemoryAnswered, MemoryAsked, TextAdded, TriplesWritten, WriteRejected
-from memagent.calls import render_query
 from ui.text import escape, in_words, sentence
 
 INVITATION = """
@@ -38,10 +37,10 @@ def conversation() -> Conversation:
     messages = gr.Chatbot(
         show_label=False,
         elem_id="conversation",
-        height="calc(100dvh - 13.5rem)",
+        height="calc(100dvh - 12.5rem)",
         placeholder=INVITATION,
         examples=[{"text": example} for example in EXAMPLES],
-        buttons=["copy_all"],
+        buttons=[],
         latex_delimiters=[],
         layout="bubble",
     )
@@ -119,7 +118,7 @@ def _written(event: TriplesWritten) -> str:
 
 
 def _asked(call: ReadCall) -> str:
-    return escape("; ".join(render_query(query).replace(">>", " › ").strip() for query in call.queries))
+    return escape("; ".join(" › ".join((query.subject or "?", query.relation, query.object or "?")) for query in call.queries))
 
 
 def _outcome(call: ReadCall) -> str:

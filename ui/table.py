@@ -14,7 +14,7 @@ from memagent import Memory, Triple
 from ui.text import sentence
 
 HEADERS = ["Subject", "Relation", "Object", "Sure", "Source sentence"]
-WIDTHS = ["19%", "17%", "19%", "9%", "36%"]
+WIDTHS: list[str | int] = ["19%", "17%", "19%", "9%", "36%"]
 SHOWN = 200  # rows; more are found by searching
 SEARCHED = 5000  # the newest triples whose text a search looks through
 
@@ -48,8 +48,9 @@ def panel() -> Panel:
     """Lay the column out, inside the Blocks that are open."""
     with gr.Row(equal_height=True, elem_id="memory-head"):
         summary = gr.Markdown(elem_id="memory-summary")
+        forget = gr.Button("Forget", size="sm", variant="stop", min_width=100, scale=0, visible=False, elem_id="forget")
         undo = gr.Button("Undo the last change", size="sm", min_width=150, scale=0)
-    search = gr.Textbox(show_label=False, placeholder="Search the memory …", elem_id="search", max_lines=1)
+    search = gr.Textbox(show_label=False, placeholder="Search the memory …", elem_id="search", max_lines=1, container=False)
     rows = gr.Dataframe(
         headers=HEADERS,
         datatype="str",
@@ -64,7 +65,6 @@ def panel() -> Panel:
         visible=False,
     )
     empty = gr.Markdown(EMPTY, elem_id="memory-empty")
-    forget = gr.Button("Forget", size="sm", variant="stop", visible=False, elem_id="forget")
     return Panel(summary, search, rows, empty, gr.State(), forget, undo)
 
 
@@ -83,7 +83,7 @@ def draw(memory: Memory, wanted: str) -> tuple[Any, ...]:
 def choose(row: list[Any]) -> tuple[Any, ...]:
     """New values for `Panel.chosen` and `Panel.forget`: the row that was clicked."""
     names = [str(cell) for cell in row[:3]]
-    return names, gr.update(value=f"Forget  {_shortened(' – '.join(names))}", visible=True)
+    return names, gr.update(value=f"Forget {_shortened(' – '.join(names))}", visible=True)
 
 
 def _rows(memory: Memory, wanted: str) -> list[list[str]]:
@@ -99,5 +99,5 @@ def _row(triple: Triple) -> list[str]:
     return [triple.subject, triple.relation, triple.object, f"{triple.confidence:.0%}", sentence(triple.provenance)]
 
 
-def _shortened(text: str, length: int = 60) -> str:
+def _shortened(text: str, length: int = 40) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,10 +1,13 @@
-"""What people hand in: text on the command line, on standard input, in files. What is no text is refused, with the reason."""
+"""What people hand in: settings, and text on the command line, on standard input, in files. The unusable is refused, with the reason."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from memagent.config import Settings
 from memagent.errors import InvalidInput
 
 MAX_TEXT = 200_000  # characters of one `remember`; `ingest` takes more
@@ -28,6 +31,21 @@ def given_text(text: str) -> str:
     if len(text) > MAX_TEXT:
         raise _too_long()
     return text
+
+
+def given_settings(**given: str) -> Settings:
+    """The settings, with those that were given on the command line.
+
+    Raises:
+        InvalidInput: one of them cannot be read; the message names it.
+    """
+    try:
+        settings = Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        name = "_".join(("MEMAGENT", *map(str, wrong["loc"]))).upper()
+        raise InvalidInput(f"{name}: {wrong['msg']}", hint=".env.example lists every setting") from error
+    return settings.model_copy(update={"home": settings.home.expanduser()})
 
 
 def file_text(name: str) -> str:

@@ -108,7 +108,10 @@ def doctor(args: argparse.Namespace, settings: Settings) -> Outcome:
 
 
 def _entity_or_triple(names: list[str]) -> str | Triple:
-    return Triple(*names) if len(names) == 3 else names[0]
+    if len(names) == 1:
+        return names[0]
+    subject, relation, target = names
+    return Triple(subject, relation, target)
 
 
 def _change_document(change: Change) -> Document:
