@@ -5,13 +5,14 @@
 
 Columns: `answered` (the wanted name is in the answer and no forbidden one), `abstained` (whether the answer rests on the memory
 is as it should be), `written` (exactly the wanted triples), `right` all three together, `whole` conversations without a
-failure. An agent that never writes gets every `abstained` right: read that column together with `answered`.
+failure. The row `new wording` has those conversations in which some turn is worded like no template of the training grammar
+(`wording.py`). An agent that never writes gets every `abstained` right: read that column together with `answered`.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
@@ -21,10 +22,12 @@ from evals.bench import Bench, Talker, progress
 from evals.case import CaseResult, DataFile, Evaluator, Outcome, Row, Score, Verdict
 from evals.facts import Wanted, count, wanted
 from evals.scoring import contains, sample, score, share_counts
+from evals.wording import Templates, training_templates
 from memagent import MemagentError, Reply, Triple
 from memagent.ontology import Ontology
 
 FILE = Path(__file__).with_name("data") / "chat.toml"
+NEW = "new wording"
 TURN_FIELDS = {"say", "ask", "forget", "gap", "speaker", "writes", "expect", "every", "forbid", "known"}
 
 
@@ -162,28 +165,31 @@ def _evaluators(table: dict[str, Any]) -> Iterator[Evaluator[Heard]]:
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """The suite; `file` may name other conversations of the same form."""
+    """The suite; `file` may name other conversations of the same form, `templates` what the model was trained on."""
 
     file: Path = FILE
+    templates: Callable[[], Templates] = training_templates
     name: str = "chat"
     needs: tuple[DataFile, ...] = ()
 
     def run(self, bench: Bench) -> Outcome:
         """Hold every conversation and judge its turns."""
         conversations = sample(read_conversations(self.file), bench.limit, bench.seed)
-        held = [hold(conversation, bench) for conversation in progress(conversations, self.name)]
+        held = [hold(conversation, bench, self.templates()) for conversation in progress(conversations, self.name)]
         kinds = dict.fromkeys(case.kind for case in held)
         rows = [_row(kind, [case for case in held if case.kind == kind], bench.seed) for kind in kinds]
-        return Outcome([*rows, _row("overall", held, bench.seed)], held, (f"{len(held)} conversations",))
+        new = _row(NEW, [case for case in held if case.details[NEW]], bench.seed)
+        return Outcome([*rows, new, _row("overall", held, bench.seed)], held, (f"{len(held)} conversations",))
 
 
-def hold(conversation: Conversation, bench: Bench) -> CaseResult:
+def hold(conversation: Conversation, bench: Bench, templates: Templates) -> CaseResult:
     """Run one conversation in an empty memory."""
     with bench.agent() as agent:
         turns = [_take(agent, turn, bench.ontology) for turn in conversation.turns]
+    new = any(not templates.cover(text) for turn in conversation.turns if turn.act in ("say", "ask") for text in turn.texts)
     failed = any(not check["right"] for turn in turns for check in turn["checks"])
     transcript = tuple(line for turn in turns for line in _lines(turn)) if failed else ()
-    return CaseResult(f"{conversation.kind}.{conversation.name}", conversation.kind, {"turns": turns}, transcript)
+    return CaseResult(f"{conversation.kind}.{conversation.name}", conversation.kind, {NEW: new, "turns": turns}, transcript)
 
 
 def _lines(turn: dict[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from evals.bench import Bench
 from evals.chat import Abstained, Answered, Chat, Conversation, Heard, WroteCount, WroteTriples, read_conversations
 from evals.facts import wanted
 from evals.scripted import UNKNOWN, ScriptedTalker
+from evals.wording import Templates
 from memagent import Query, Reply, Triple
 from memagent.ontology import default_ontology
 
@@ -92,6 +93,10 @@ turns = [{ say = "Boom.", writes = 0 }]
 """
 
 
+def templates() -> Templates:
+    return Templates.of(["{s} governs {o}.", "Capital of {s}?", "a string without slots"])
+
+
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
     path = tmp_path / "script.toml"
@@ -105,12 +110,13 @@ def test_a_run_counts_by_kind_and_shows_what_went_wrong(script: Path) -> None:
         {"Capital of Peru?": Query("Peru", "capital", None)},
         frozenset({"Boom."}),
     )
-    outcome = Chat(script).run(Bench(talker.fresh))
+    outcome = Chat(script, templates).run(Bench(talker.fresh))
     scores = {row.label: row.scores for row in outcome.rows}
     assert scores["told"]["right"].value == 1.0
     assert scores["told"]["written"].n == 2
     assert scores["told"]["abstained"].n == 2
     assert scores["odd"]["right"].value == 0.0
+    assert scores["new wording"]["whole"].n == 1
     assert scores["overall"]["whole"].value == pytest.approx(1 / 3)
     told, wrong, refused = outcome.cases
     assert not told.failures
@@ -118,8 +124,14 @@ def test_a_run_counts_by_kind_and_shows_what_went_wrong(script: Path) -> None:
     assert any("MemagentError: refused" in line for line in refused.failures)
 
 
+def test_a_text_is_covered_if_each_of_its_sentences_is_worded_like_a_template() -> None:
+    assert templates().cover("Lima governs Peru! capital of New South Wales")
+    assert not templates().cover("Lima governs Peru. Or so they say.")
+    assert not templates().cover("Capital of a land that nobody of us ever saw?")
+
+
 def test_limit_and_seed_draw_the_same_conversations_again(script: Path) -> None:
-    names = [[case.name for case in Chat(script).run(Bench(ScriptedTalker().fresh, limit=2, seed=7)).cases] for _ in range(2)]
+    names = [[case.name for case in Chat(script, templates).run(Bench(ScriptedTalker().fresh, limit=2, seed=7)).cases] for _ in range(2)]
     assert names[0] == names[1]
     assert len(names[0]) == 2
 
