@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, text
+from sqlalchemy import Connection, Row, select, text
 
 from memagent.errors import InvalidInput, UndoRefused
 from memagent.memory.database import chunks, insert_all, listed, take_ids
@@ -21,6 +21,7 @@ from memagent.memory.tables import ChangeRow, MoveRow, ProvenanceRow, TripleRow
 from memagent.memory.values import Change
 
 BLOCK = 64
+_COUNT = text("UPDATE namespace SET changes = changes + 1 WHERE id = :space RETURNING changes")
 _CHANGES = ChangeRow.metadata.tables["change"]
 _CHANGE = select(_CHANGES)
 
@@ -37,9 +38,8 @@ def _blocks(connection: Connection) -> Iterator[int]:
 
 def note(connection: Connection, space: int, change: int, kind: str, *, undoes: int | None = None) -> None:
     """Write a line into the journal; people know it by its number, which counts within the namespace."""
-    count = text("UPDATE namespace SET changes = changes + 1 WHERE id = :space RETURNING changes")
-    number = connection.execute(count, {"space": space}).scalar_one()
-    connection.execute(insert(ChangeRow).values(id=change, namespace=space, number=number, kind=kind, at=now(), undoes=undoes))
+    number = connection.execute(_COUNT, {"space": space}).scalar_one()
+    insert_all(connection, ChangeRow, [{"id": change, "namespace": space, "number": number, "kind": kind, "at": now(), "undoes": undoes}])
 
 
 def read(connection: Connection, space: int, change: int) -> Change:

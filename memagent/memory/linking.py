@@ -16,23 +16,16 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from memagent.errors import InvalidInput
-from memagent.memory.database import chunks, insert_all, listed
+from memagent.memory.database import chunks, fetch, insert_all
 from memagent.memory.spelling import key, loose, spans
 from memagent.memory.tables import NameRow
 from memagent.memory.values import Mention
 
-_BY_KEY = listed(
-    """
-SELECT n.id, n.entity, n.text, n.key, c.text FROM name n JOIN name c ON c.id = n.entity
-WHERE n.namespace = :space AND n.key IN :keys ORDER BY n.id""",
-    "keys",
-)
-_BY_LOOSE = listed(
-    """
-SELECT n.id, n.entity, n.text, n.loose, c.text FROM name n JOIN name c ON c.id = n.entity
-WHERE n.namespace = :space AND n.loose IN :keys ORDER BY n.id""",
-    "keys",
-)
+_BY_FORM = """
+SELECT n.id, n.entity, n.text, n.{form}, c.text AS canonical FROM name n JOIN name c ON c.id = n.entity
+WHERE n.namespace = :space AND n.{form} IN :forms ORDER BY n.id"""
+_BY_KEY, _BY_LOOSE = _BY_FORM.format(form="key"), _BY_FORM.format(form="loose")
+_COLUMNS = ("id", "entity", "text", "form", "canonical")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +104,8 @@ def link(connection: Connection, space: int, names: Iterable[str], ids: Iterator
 
 def owners(connection: Connection, space: int, names: Iterable[int]) -> dict[int, int]:
     """The entity of each of these names, as far as they are in this namespace."""
-    query = listed("SELECT id, entity FROM name WHERE namespace = :space AND id IN :ids", "ids")
-    return {name: entity for some in chunks(names) for name, entity in connection.execute(query, {"space": space, "ids": some})}
+    query = "SELECT id, entity FROM name WHERE namespace = :space AND id IN :ids"
+    return {name: entity for some in chunks(names) for name, entity in fetch(connection, query, {"space": space, "ids": some})}
 
 
 def mentions(connection: Connection, space: int, passage: str) -> list[Mention]:
@@ -120,7 +113,7 @@ def mentions(connection: Connection, space: int, passage: str) -> list[Mention]:
     places = list(spans(passage))
     canonical: dict[str, str] = {}
     for some in chunks({name_key for name_key, _, _ in places}):
-        for _, _, _, name_key, name in connection.execute(_BY_KEY, {"space": space, "keys": some}):
+        for _, _, _, name_key, name in fetch(connection, _BY_KEY, {"space": space, "forms": some}, _COLUMNS):
             canonical.setdefault(name_key, name)
     hits = [Mention(canonical[name_key], start, end) for name_key, start, end in places if name_key in canonical]
     chosen: list[Mention] = []
@@ -135,9 +128,8 @@ def mentions(connection: Connection, space: int, passage: str) -> list[Mention]:
 def _step(connection: Connection, space: int, keys: dict[str, str], *, unique: bool) -> Iterator[tuple[str, Linked]]:
     rows: dict[str, list[Linked]] = {}
     for some in chunks(set(keys.values())):
-        for number, entity, spelt, found_key, canonical in connection.execute(
-            _BY_LOOSE if unique else _BY_KEY, {"space": space, "keys": some}
-        ):
+        query = _BY_LOOSE if unique else _BY_KEY
+        for number, entity, spelt, found_key, canonical in fetch(connection, query, {"space": space, "forms": some}, _COLUMNS):
             rows.setdefault(found_key, []).append(Linked(number, entity, canonical, spelt))
     for name, name_key in keys.items():
         candidates = rows.get(name_key)

@@ -132,7 +132,8 @@ _QUERIES: dict[type[_Line], str] = {
         WHERE c.namespace = :space ORDER BY c.id""",
     _Triple: """
         SELECT t.id AS number, s.text AS subject, r.name AS relation, o.text AS object,
-        t.confidence, t.valid_from, t.valid_to, t.from_key, t.to_key, t.recorded_at, t.retracted_at, c.number AS created_by, e.number AS retracted_by, u.number AS restored_by
+        t.confidence, t.valid_from, t.valid_to, t.from_key, t.to_key, t.recorded_at, t.retracted_at,
+        c.number AS created_by, e.number AS retracted_by, u.number AS restored_by
         FROM triple t JOIN name s ON s.id = t.subject JOIN name o ON o.id = t.object JOIN relation r ON r.id = t.relation
         JOIN change c ON c.id = t.created_by LEFT JOIN change e ON e.id = t.retracted_by LEFT JOIN change u ON u.id = t.restored_by
         WHERE t.namespace = :space ORDER BY t.id""",

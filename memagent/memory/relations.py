@@ -10,9 +10,10 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection
 
 from memagent.errors import OntologyError
+from memagent.memory.database import chunks, fetch, insert_all, listed
 from memagent.memory.embedding import Vectors
 from memagent.memory.space import Space
 from memagent.memory.spelling import key
@@ -76,18 +77,17 @@ def nearest(space: Space, name: str) -> list[tuple[str, float]]:
 def numbers(space: Space, connection: Connection, names: Iterable[str], ids: Iterator[int]) -> dict[str, int]:
     """The row of each canonical relation, made if it is new."""
     wanted = set(names)
-    rows = connection.execute(select(RelationRow.name, RelationRow.id).where(RelationRow.namespace == space.number))  # type: ignore[call-overload]
-    found = {name: number for name, number in rows if name in wanted}
-    for name in sorted(wanted - found.keys()):
-        found[name] = next(ids)
-        # Those of the ontology have their vectors in the shared collection.
-        connection.execute(insert(RelationRow).values(id=found[name], namespace=space.number, name=name, indexed=name in space.ontology))
-    return found
+    query = "SELECT name, id FROM relation WHERE namespace = :space AND name IN :names"
+    found = {name: number for some in chunks(wanted) for name, number in fetch(connection, query, {"space": space.number, "names": some})}
+    fresh = {name: next(ids) for name in sorted(wanted - found.keys())}
+    # Those of the ontology have their vectors in the shared collection.
+    rows = [{"id": id_, "namespace": space.number, "name": name, "indexed": name in space.ontology} for name, id_ in fresh.items()]
+    insert_all(connection, RelationRow, rows)
+    return found | fresh
 
 
 def _added(connection: Connection, space: int) -> dict[str, str]:
-    rows = connection.execute(select(RelationRow.name).where(RelationRow.namespace == space))  # type: ignore[call-overload]
-    return {key(name): name for (name,) in rows}
+    return {key(name): name for (name,) in fetch(connection, "SELECT name FROM relation WHERE namespace = :space", {"space": space})}
 
 
 def _index_ontology(space: Space) -> dict[str, str]:
@@ -103,9 +103,7 @@ def _index_ontology(space: Space) -> dict[str, str]:
 def _index_added(space: Space) -> dict[int, str]:
     """Vectors for relations that the namespace has added; returns them by number."""
     with space.database.read() as connection:
-        rows = connection.execute(
-            select(RelationRow.id, RelationRow.name, RelationRow.indexed).where(RelationRow.namespace == space.number)  # type: ignore[call-overload]
-        ).all()
+        rows = fetch(connection, "SELECT id, name, indexed FROM relation WHERE namespace = :space", {"space": space.number})
     added = [row for row in rows if row.name not in space.ontology]
     missing = [row for row in added if not row.indexed]
     if missing:
@@ -113,5 +111,6 @@ def _index_added(space: Space) -> dict[int, str]:
             space.namespace, "relations", [str(row.id) for row in missing], space.embedder.embed([row.name for row in missing])
         )
         with space.database.write() as connection:
-            connection.execute(update(RelationRow).where(RelationRow.id.in_([row.id for row in missing])).values(indexed=True))  # type: ignore[attr-defined]
+            done = listed("UPDATE relation SET indexed = :done WHERE id IN :ids", "ids")
+            connection.execute(done, {"done": True, "ids": [row.id for row in missing]})
     return {row.id: row.name for row in added}

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
 from typing import NamedTuple
 
-from sqlalchemy import Connection, TextClause
+from sqlalchemy import Connection
 
 from memagent.errors import InvalidInput
-from memagent.memory.database import chunks, listed
+from memagent.memory.database import chunks, fetch
 from memagent.memory.moments import after_moment, first_moment, key_of, micros, now
 from memagent.memory.values import AsOf
 from memagent.triples import Provenance, Triple
@@ -90,30 +89,21 @@ JOIN relation r ON r.id = t.relation
 WHERE """
 
 
-@cache
-def statement(where: str, *lists: str, recorded: bool | None = None, tail: str = "") -> TextClause:
-    """Select rows `where`; `lists` are its IN parameters; `recorded` None takes every version, ended ones too."""
-    holds = "" if recorded is None else f" AND {RECORDED if recorded else CURRENT}"
-    return listed(_SELECT + where + holds + tail, *lists)
-
-
 def select_rows(
     connection: Connection, where: str, moment: Moment | None, /, *, tail: str = " ORDER BY t.id DESC", **values: object
 ) -> list[Row]:
     """The rows that fit, newest first; those that hold at `moment`, or every version if it is None."""
-    lists = tuple(name for name, value in values.items() if isinstance(value, (list, tuple)))
-    query = statement(where, *lists, recorded=None if moment is None else moment.recorded is not None, tail=tail)
-    given = values if moment is None else {**values, **moment.values}
-    return [Row(*row) for row in connection.execute(query, given)]
+    if moment is None:
+        return [Row(*row) for row in fetch(connection, _SELECT + where + tail, values, Row._fields)]
+    holds = CURRENT if moment.recorded is None else RECORDED
+    return [Row(*row) for row in fetch(connection, f"{_SELECT}{where} AND {holds}{tail}", {**values, **moment.values}, Row._fields)]
 
 
-_PROVENANCE = listed(
-    """
+_PROVENANCE = """
 SELECT p.triple, a.source, a.text, p.start, p.stop, p.speaker, p.time
 FROM provenance p JOIN passage a ON a.id = p.passage
-WHERE p.triple IN :ids AND p.retracted_by IS NULL ORDER BY p.id""",
-    "ids",
-)
+WHERE p.triple IN :ids AND p.retracted_by IS NULL ORDER BY p.id"""
+_SOURCE = ("triple", "source", "text", "start", "stop", "speaker", "time")
 
 
 def triples_of(connection: Connection, rows: Sequence[Row]) -> list[Triple]:
@@ -135,7 +125,7 @@ def provenance_of(connection: Connection, ids: Iterable[int]) -> dict[int, list[
     """The provenance of each of these versions."""
     found: dict[int, list[Provenance]] = {}
     for some in chunks(ids):
-        for triple, source, passage, start, stop, speaker, time in connection.execute(_PROVENANCE, {"ids": some}):
+        for triple, source, passage, start, stop, speaker, time in fetch(connection, _PROVENANCE, {"ids": some}, _SOURCE):
             when = None if time is None else datetime.fromisoformat(time)
             found.setdefault(triple, []).append(Provenance(source, passage, start, stop, speaker, when))
     return found
