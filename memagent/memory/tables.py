@@ -20,6 +20,11 @@ class Base(SQLModel, registry=registry()):
     """Our own registry: a program that uses SQLModel itself keeps its table names."""
 
 
+def _part(name: str, where: str, *columns: str) -> Index:
+    """An index of some rows only, in both dialects."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
 def _id() -> Column[int]:
     return Column(BigInteger, primary_key=True, autoincrement=False)
 
@@ -70,7 +75,8 @@ class NameRow(Base, table=True):
         Index("name_key", "namespace", "key"),
         Index("name_loose", "namespace", "loose"),
         Index("name_entity", "entity"),
-        Index("name_pending", "namespace", sqlite_where=text("NOT indexed"), postgresql_where=text("NOT indexed")),
+        _part("name_pending", "NOT indexed", "namespace"),
+        _part("name_canonical", "id = entity", "namespace"),
     )
     id: int = Field(sa_column=_id())
     namespace: int
@@ -99,7 +105,7 @@ class PassageRow(Base, table=True):
     __table_args__ = (
         UniqueConstraint("namespace", "digest"),
         Index("passage_recent", "namespace", "noted_at"),
-        Index("passage_pending", "namespace", sqlite_where=text("NOT indexed"), postgresql_where=text("NOT indexed")),
+        _part("passage_pending", "NOT indexed", "namespace"),
     )
     id: int = Field(sa_column=_id())
     namespace: int
@@ -117,16 +123,10 @@ class TripleRow(Base, table=True):
     __table_args__ = (
         Index("triple_subject", "subject", "relation"),
         Index("triple_object", "object", "relation"),
-        Index(
-            "triple_listing", "namespace", "id", sqlite_where=text("retracted_at IS NULL"), postgresql_where=text("retracted_at IS NULL")
-        ),
+        _part("triple_listing", "retracted_at IS NULL", "namespace", "id", "to_key"),
         Index("triple_created", "created_by"),
-        Index(
-            "triple_retracted",
-            "retracted_by",
-            sqlite_where=text("retracted_by IS NOT NULL"),
-            postgresql_where=text("retracted_by IS NOT NULL"),
-        ),
+        _part("triple_retracted", "retracted_by IS NOT NULL", "retracted_by"),
+        _part("triple_restored", "restored_by IS NOT NULL", "restored_by"),
     )
     id: int = Field(sa_column=_id())
     namespace: int
