@@ -29,7 +29,7 @@ COMMANDS = {
     "query": ("keeping.query", 'look up "S>>R>>" or ">>R>>O"'),
     "add": ("keeping.add", "add one triple"),
     "forget": ("keeping.forget", "erase an entity or a triple, with all that only it needs"),
-    "history": ("keeping.history", "show every change to an entity or a triple"),
+    "history": ("keeping.history", "show every change, or those to an entity or a triple"),
     "undo": ("keeping.undo", "undo the last change, or the one of that number"),
     "ingest": ("talking.ingest", "write the triples that text files state"),
     "export": ("keeping.export", "write the memory to a file"),
@@ -68,12 +68,16 @@ def parser() -> argparse.ArgumentParser:
     made["query"].add_argument("query", metavar="QUERY", help='"S>>R>>" or ">>R>>O"')
     for name in ("subject", "relation", "object"):
         made["add"].add_argument(name, metavar=name[0].upper(), help=f"its {name}")
-    for command in ("forget", "history"):
-        made[command].add_argument("what", metavar="NAME", nargs="+", help="one name, or the subject, relation and object of a triple")
+    for command, number in (("forget", "+"), ("history", "*")):
+        made[command].add_argument("what", metavar="NAME", nargs=number, help="one name, or the subject, relation and object of a triple")
     made["undo"].add_argument("change", metavar="NUMBER", nargs="?", type=int, help="the change, as `history` numbers it")
     made["ingest"].add_argument("file", metavar="FILE", nargs="+", help="text files, UTF-8")
-    made["export"].add_argument("file", metavar="FILE", help="where to")
-    made["import"].add_argument("file", metavar="FILE", help="what `export` wrote")
+    made["export"].add_argument(
+        "file", metavar="FILE", help="where to: .jsonl has everything; .csv, .graphml, .nt and .ttl have what holds now"
+    )
+    made["import"].add_argument(
+        "file", metavar="FILE", help="what `export` wrote, or triples of your own: .jsonl or .csv with subject, relation, object"
+    )
     return whole
 
 
@@ -101,7 +105,7 @@ def _run(argv: Sequence[str]) -> int:
         return int(import_module("memagent.training.cli").main(rest))
     if rest:
         whole.error(f"unrecognized arguments: {' '.join(rest)}")
-    if args.command in ("forget", "history") and len(args.what) not in (1, 3):
+    if args.command in ("forget", "history") and len(args.what) not in (0, 1, 3):
         whole.error(f'{args.command} takes one name or three; put a name with spaces in quotes: {args.command} "{" ".join(args.what)}"')
     args.json = getattr(args, "json", False)
     module, _, function = COMMANDS[args.command][0].partition(".")

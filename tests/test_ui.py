@@ -1,19 +1,27 @@
 """The page, its two columns, and what they make of what an agent does; the agent here plays a part."""
 
-import gc
+import json
+import re
+import signal
+import subprocess
+import sys
 import urllib.request
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from memagent import Match, MemagentError, Provenance, Query, ReadCall, Settings, Triple
 from memagent.agent.events import Finished, MemoryAnswered, MemoryAsked, Reply, TextAdded, TriplesWritten, WriteRejected
 from memagent.memory.values import Counts
-from ui.app import build, launch
+from ui.__main__ import main
+from ui.app import Actions
 from ui.chat import said, turn
 from ui.table import choose, draw
 from ui.text import escape
 
+ROOT = Path(__file__).parent.parent
 SENTENCE = "My sister Anna lives in Oslo."
 SOURCE = Provenance("chat", f"Hello. {SENTENCE} Bye.", 7, 7 + len(SENTENCE), "user")
 LIVES = Triple("Anna", "residence", "Oslo", 0.93, provenance=(SOURCE,))
@@ -54,7 +62,7 @@ def test_a_write_is_a_step_with_its_triples_and_its_sentence():
     moments = shown(TriplesWritten(SENTENCE, "call", (LIVES,)), Finished(Reply("Noted.", written=(LIVES,))))
     assert moments[0] == [("Reading", "")]
     (title, content), words = moments[-1]
-    assert title == "Remembered one triple"
+    assert title == "Remembered 1 triple"
     assert "**Anna** – residence – **Oslo** (93% sure)" in content
     assert escape(SENTENCE) in content
     assert words == (None, escape("Noted."))
@@ -91,7 +99,7 @@ def test_what_was_not_remembered_is_shown_with_its_reason():
 
 def test_an_error_is_one_clear_line_and_keeps_what_was_done():
     moments = shown(TriplesWritten(SENTENCE, "call", (LIVES,)), MemagentError("the disk is full", hint="make room"))
-    assert moments[-1][0][0] == "Remembered one triple"
+    assert moments[-1][0][0] == "Remembered 1 triple"
     assert moments[-1][1] == (None, "⚠️ the disk is full – make room")
 
 
@@ -136,18 +144,45 @@ def test_a_chosen_row_can_be_forgotten():
     assert len(choose(["x" * 1000, "residence", "Oslo"])[1]["value"]) < 60
 
 
-def test_the_functions_of_the_page_are_no_api():
-    assert {function.api_visibility for function in build(FakeAgent()).fns.values()} == {"private"}
+def test_a_turn_clears_the_box_and_the_table_follows():
+    agent = FakeAgent([TriplesWritten(SENTENCE, "call", (LIVES,)), Finished(Reply("Noted."))], FakeMemory([LIVES]))
+    moments = list(Actions(agent).converse(SENTENCE, [], "", SimpleNamespace(session_hash="x")))
+    assert {typed for typed, *_ in moments} == {""}
+    assert [message.role for message in moments[-1][1]] == ["user", "assistant", "assistant"]
+    assert [("1 triple " in str(table)) for _, _, *table in moments] == [False, True, False]
 
 
-@pytest.mark.filterwarnings("ignore:unclosed event loop:ResourceWarning")  # gradio leaves one behind; it is collected here, not in another test
-def test_the_page_is_served_and_asks_nothing_of_the_network():
-    page = build(FakeAgent())
-    try:
-        address = launch(page, "127.0.0.1", None)
-        html = urllib.request.urlopen(address, timeout=20).read().decode()
-    finally:
-        page.close(verbose=False)
-        gc.collect()
-    assert "memagent" in html
-    assert "fonts.googleapis" not in html
+def test_nothing_typed_is_no_turn():
+    agent = FakeAgent([MemagentError("not to be asked")])
+    assert [shown for _, shown, *_ in Actions(agent).converse(" \n", ["before"], "", SimpleNamespace(session_hash="x"))] == [["before"]]
+
+
+def test_the_page_is_served_to_this_machine_and_asks_nothing_of_the_network(tmp_path):
+    command = [sys.executable, "-m", "ui", "--home", str(tmp_path / "memory")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            line = server.stdout.readline()
+            address = re.search(r"http://127\.0\.0\.1:\d+/", line)
+            assert address, line + server.communicate(timeout=20)[1]
+            with (
+                urllib.request.urlopen(address.group(), timeout=20) as page,
+                urllib.request.urlopen(address.group() + "config", timeout=20) as config,
+            ):
+                assert not re.search(rb"https://fonts|googleapis", page.read())
+                assert {each["api_visibility"] for each in json.load(config)["dependencies"]} == {"private"}
+        finally:
+            server.send_signal(signal.SIGINT)
+        assert server.wait(timeout=20) == 0
+
+
+def test_a_wrong_folder_is_one_line_and_status_one(tmp_path, capsys):
+    (tmp_path / "letters.txt").write_text("Dear Anna")
+    assert main(["--home", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_a_wrong_port_is_wrong_usage(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--port", "70000"])
+    assert stopped.value.code == 2

@@ -2,52 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import gradio as gr
 
 from memagent import Agent, MemagentError, Triple
-from ui.chat import conversation, said, turn
-from ui.table import choose, draw, panel
+from ui.chat import Conversation, conversation, said, turn
+from ui.table import Panel, choose, draw, panel
 
 STYLE = Path(__file__).with_name("style.css")
 PRIVATE: Final[Literal["private"]] = "private"  # the page's functions are no API for others
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO_FONTS = ("ui-monospace", "Menlo", "Consolas", "monospace")
 
+Values = tuple[Any, ...]  # new values for components, in the order in which these are named where they are wired
+UNCHANGED = (gr.skip(),) * 5  # for `Panel.drawn`
 
-def build(agent: Agent) -> gr.Blocks:
-    """The page of an agent; each visitor has a conversation of their own, all share the memory."""
 
-    def converse(text: str, shown: list[Any], wanted: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """What the page does when something is typed or clicked. Each visitor has a conversation of their own, all share the memory."""
+
+    agent: Agent
+
+    def converse(self, text: str, shown: list[Any], wanted: str, request: gr.Request) -> Iterator[Values]:
+        """One turn; `shown` are the messages so far, `wanted` is what the table is searched for."""
         if not text.strip():
-            yield "", shown, *_unchanged()
+            yield "", shown, *UNCHANGED
             return
         before = [*shown, said(text)]
-        for messages, changed in turn(agent, text, thread=f"browser {request.session_hash}"):
-            yield "", [*before, *messages], *(draw(agent.memory, wanted) if changed else _unchanged())
+        for messages, changed in turn(self.agent, text, thread=f"browser {request.session_hash}"):
+            yield "", [*before, *messages], *(self.redraw(wanted) if changed else UNCHANGED)
 
-    def redraw(wanted: str) -> tuple[Any, ...]:
-        return draw(agent.memory, wanted)
+    def redraw(self, wanted: str) -> Values:
+        """The table as it should be now."""
+        return draw(self.agent.memory, wanted)
 
-    def choose_row(event: gr.SelectData) -> tuple[Any, ...]:
-        return choose(event.row_value)
-
-    def forget(names: list[str] | None, wanted: str) -> tuple[Any, ...]:
+    def forget(self, names: list[str] | None, wanted: str) -> Values:
+        """Forget the chosen triple."""
         if names:
             subject, relation, target = names
-            _or_say(lambda: agent.forget(Triple(subject, relation, target)))
-        return draw(agent.memory, wanted)
+            _or_say(lambda: self.agent.forget(Triple(subject, relation, target)))
+        return self.redraw(wanted)
 
-    def undo(wanted: str) -> tuple[Any, ...]:
-        _or_say(lambda: gr.Info(f"Undid change {agent.memory.undo().number}", duration=4))
-        return draw(agent.memory, wanted)
+    def undo(self, wanted: str) -> Values:
+        """Undo the last change."""
+        _or_say(lambda: gr.Info(f"Undid change {self.agent.memory.undo().number}", duration=4))
+        return self.redraw(wanted)
 
-    def take_example(event: gr.SelectData) -> str:
-        return str(event.value["text"])
 
+def build(agent: Agent) -> gr.Blocks:
+    """The page of an agent."""
     page: gr.Blocks
     with gr.Blocks(title="memagent", fill_width=True, analytics_enabled=False) as page:
         gr.Markdown("# memagent\nA language model with a memory that you can look into.", elem_id="title")
@@ -56,17 +64,7 @@ def build(agent: Agent) -> gr.Blocks:
                 talk = conversation()
             with gr.Column(scale=6, min_width=420, elem_id="memory"):
                 memory = panel()
-        turn_inputs = [talk.typed, talk.messages, memory.search]
-        turn_outputs = [talk.typed, talk.messages, *memory.drawn]
-        talk.typed.submit(converse, turn_inputs, turn_outputs, show_progress="hidden", api_visibility=PRIVATE)
-        talk.messages.example_select(take_example, None, talk.typed, show_progress="hidden", api_visibility=PRIVATE).then(
-            converse, turn_inputs, turn_outputs, show_progress="hidden", api_visibility=PRIVATE
-        )
-        memory.search.input(redraw, memory.search, memory.drawn, show_progress="hidden", trigger_mode="always_last", api_visibility=PRIVATE)
-        memory.rows.select(choose_row, None, [memory.chosen, memory.forget], show_progress="hidden", api_visibility=PRIVATE)
-        memory.forget.click(forget, [memory.chosen, memory.search], memory.drawn, show_progress="hidden", api_visibility=PRIVATE)
-        memory.undo.click(undo, memory.search, memory.drawn, show_progress="hidden", api_visibility=PRIVATE)
-        page.load(redraw, memory.search, memory.drawn, show_progress="hidden", api_visibility=PRIVATE)
+        _wire(page, Actions(agent), talk, memory)
     return page
 
 
@@ -92,11 +90,26 @@ def launch(page: gr.Blocks, host: str, port: int | None) -> str:
     return str(address)
 
 
-def _unchanged() -> list[Any]:
-    return [gr.skip()] * 5
+def _wire(page: gr.Blocks, do: Actions, talk: Conversation, memory: Panel) -> None:
+    def choose_row(event: gr.SelectData) -> Values:
+        return choose(event.row_value)
+
+    def take_example(event: gr.SelectData) -> str:
+        return str(event.value["text"])
+
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": PRIVATE}
+    given = [talk.typed, talk.messages, memory.search]
+    changed = [talk.typed, talk.messages, *memory.drawn]
+    talk.typed.submit(do.converse, given, changed, **quiet)
+    talk.messages.example_select(take_example, None, talk.typed, **quiet).then(do.converse, given, changed, **quiet)
+    memory.search.input(do.redraw, memory.search, memory.drawn, trigger_mode="always_last", **quiet)
+    memory.rows.select(choose_row, None, [memory.chosen, memory.forget], **quiet)
+    memory.forget.click(do.forget, [memory.chosen, memory.search], memory.drawn, **quiet)
+    memory.undo.click(do.undo, memory.search, memory.drawn, **quiet)
+    page.load(do.redraw, memory.search, memory.drawn, **quiet)
 
 
-def _or_say(act: Any) -> None:
+def _or_say(act: Callable[[], object]) -> None:
     try:
         act()
     except MemagentError as error:

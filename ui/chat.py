@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 import gradio as gr
 
-from memagent import Agent, MemagentError, ReadCall, Triple
+from memagent import Agent, MemagentError, ReadCall
 from memagent.agent.events import Event, Finished, MemoryAnswered, MemoryAsked, TextAdded, TriplesWritten, WriteRejected
+from memagent.commands.printing import counted
 from ui.text import escape, in_words, sentence
 
 INVITATION = """
@@ -87,7 +88,7 @@ class _Turn:
         self.waiting = ""
         match event:
             case TriplesWritten(triples=triples) if triples:
-                self.steps.append(_step(f"Remembered {_counted(triples)}", _written(event)))
+                self.steps.append(_step(f"Remembered {counted(len(triples), 'triple')}", _written(event)))
             case WriteRejected(text=text, reason=reason):
                 self.steps.append(_step("Did not remember a part", f"{escape(text)}\n\n{escape(reason)}"))
             case MemoryAsked(call=call):
@@ -106,10 +107,6 @@ class _Turn:
 
 def _step(title: str, content: str = "", status: str = "done") -> gr.ChatMessage:
     return gr.ChatMessage(content=content, metadata={"title": title, "status": "pending" if status == "pending" else "done"})
-
-
-def _counted(triples: tuple[Triple, ...]) -> str:
-    return "one triple" if len(triples) == 1 else f"{len(triples)} triples"
 
 
 def _written(event: TriplesWritten) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from memagent import Memory, Triple
+from memagent.commands.printing import counted
 from ui.text import sentence
 
 HEADERS = ["Subject", "Relation", "Object", "Sure", "Source sentence"]
@@ -72,7 +73,7 @@ def draw(memory: Memory, wanted: str) -> tuple[Any, ...]:
     """New values for `Panel.drawn`: the triples that hold now and have `wanted` in them, none of them chosen."""
     counts = memory.count()
     found = _rows(memory, wanted.strip())
-    summary = f"**Memory** &nbsp; {counts.triples:,} triples · {counts.entities:,} entities"
+    summary = f"**Memory** &nbsp; {counted(counts.triples, 'triple')} · {counted(counts.entities, 'entity', 'entities')}"
     if counts.triples > len(found) == SHOWN:
         summary += f" · the newest {SHOWN} are shown"
     rows = gr.update(value=found, visible=bool(found))

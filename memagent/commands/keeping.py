@@ -7,7 +7,7 @@ from pathlib import Path
 
 from memagent.calls import parse_query, render_query
 from memagent.commands.outcome import Outcome
-from memagent.commands.printing import Document, match_document, match_line, triple_document, triple_line, visible
+from memagent.commands.printing import Document, counted, match_document, match_line, triple_document, triple_line, visible
 from memagent.config import Settings
 from memagent.memory import Memory
 from memagent.memory.values import Change
@@ -46,15 +46,15 @@ def forget(args: argparse.Namespace, settings: Settings) -> Outcome:
         "redacted": report.redacted,
         "also_named": list(report.also_named),
     }
-    lines = [f"Erased {report.triples} triples, {len(report.entities)} entities, {report.passages} passages."]
+    lines = [f"Erased {_held(report.triples, len(report.entities), report.passages)}."]
     if report.also_named:
         lines.append(visible(f"Still there, with that name in theirs: {', '.join(report.also_named)}"))
     return Outcome(document, lines)
 
 
 def history(args: argparse.Namespace, settings: Settings) -> Outcome:
-    """Every change to an entity (one name) or a triple (three), oldest first."""
-    what = _entity_or_triple(args.what)
+    """Every change, or those to an entity (one name) or a triple (three), oldest first."""
+    what = _entity_or_triple(args.what) if args.what else None
     with Memory.open(settings=settings) as memory:
         changes = memory.history(what)
     lines = [line for change in changes for line in _change_lines(change)]
@@ -72,7 +72,7 @@ def export(args: argparse.Namespace, settings: Settings) -> Outcome:
     """Write the memory of the namespace to a file, as `import` reads it."""
     with Memory.open(settings=settings) as memory:
         count = memory.export(Path(args.file))
-    return Outcome({"file": args.file, "triples": count}, [f"{count} triples to {args.file}"])
+    return Outcome({"file": args.file, "triples": count}, [f"{counted(count, 'triple')} to {visible(args.file)}"])
 
 
 def import_(args: argparse.Namespace, settings: Settings) -> Outcome:
@@ -80,14 +80,14 @@ def import_(args: argparse.Namespace, settings: Settings) -> Outcome:
     with Memory.open(settings=settings) as memory:
         done = memory.import_(Path(args.file))
     document: Document = {"triples": done.triples, "entities": done.entities, "passages": done.passages, "skipped": list(done.skipped)}
-    return Outcome(document, [f"{done.triples} triples, {done.entities} entities, {done.passages} passages", *map(visible, done.skipped)])
+    return Outcome(document, [_held(done.triples, done.entities, done.passages), *map(visible, done.skipped)])
 
 
 def reindex(args: argparse.Namespace, settings: Settings) -> Outcome:
     """Make the name index anew from the triples."""
     with Memory.open(settings=settings) as memory:
         count = memory.reindex()
-    return Outcome({"vectors": count}, [f"{count} vectors"])
+    return Outcome({"vectors": count}, [counted(count, "vector")])
 
 
 def doctor(args: argparse.Namespace, settings: Settings) -> Outcome:
@@ -102,9 +102,13 @@ def doctor(args: argparse.Namespace, settings: Settings) -> Outcome:
         "pending": report.pending,
         "vectors": report.vectors,
     }
-    held = f"{counts.triples} triples, {counts.entities} entities, {counts.relations} relations, {counts.passages} passages"
+    held = f"{_held(counts.triples, counts.entities, counts.passages)}, {counted(counts.relations, 'relation')}"
     found = list(map(visible, report.problems)) or ["Nothing is off."]
-    return Outcome(document, [f"{held}, {report.vectors} vectors", *found], status=0 if report.ok else 1)
+    return Outcome(document, [f"{held}, {counted(report.vectors, 'vector')}", *found], status=0 if report.ok else 1)
+
+
+def _held(triples: int, entities: int, passages: int) -> str:
+    return ", ".join((counted(triples, "triple"), counted(entities, "entity", "entities"), counted(passages, "passage")))
 
 
 def _entity_or_triple(names: list[str]) -> str | Triple:

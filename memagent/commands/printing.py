@@ -30,6 +30,11 @@ def _escape(character: str) -> str:
     return " " if character in "\n\r\t" else character.encode("unicode_escape").decode("ascii")
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """1 triple, 2 triples, 1,200 entities."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def source_document(provenance: Sequence[Provenance]) -> Document:
     """The newest source of a triple; empty for one that came without."""
     newest = provenance[-1] if provenance else Provenance("")

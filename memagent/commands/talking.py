@@ -11,7 +11,17 @@ from memagent.agent import Agent
 from memagent.agent.events import Event, Finished, MemoryAnswered, TriplesWritten, WriteRejected
 from memagent.commands.given import file_text, given_text
 from memagent.commands.outcome import Outcome
-from memagent.commands.printing import Document, call_document, complain, match_document, source_line, triple_document, triple_line, visible
+from memagent.commands.printing import (
+    Document,
+    call_document,
+    complain,
+    counted,
+    match_document,
+    source_line,
+    triple_document,
+    triple_line,
+    visible,
+)
 from memagent.config import Settings
 from memagent.errors import InvalidInput, MemagentError
 from memagent.triples import Triple
@@ -43,7 +53,7 @@ def chat(args: argparse.Namespace, settings: Settings) -> Outcome:
     say: Callable[[str], None] = (lambda line: None) if args.json else (lambda line: print(line, flush=True))
     turns: list[Document] = []
     with Agent.open(settings=settings) as agent:
-        say(f"{agent.memory.count().triples} triples in {settings.home}. State something, ask about it; Ctrl-D leaves.")
+        say(f"{counted(agent.memory.count().triples, 'triple')} in {settings.home}. State something, ask about it; Ctrl-D leaves.")
         for text in _lines_typed(prompt="" if args.json else "> "):
             try:
                 turns.append(_turn(agent.stream(given_text(text), thread="command line"), say))
@@ -62,7 +72,7 @@ def ingest(args: argparse.Namespace, settings: Settings) -> Outcome:
             print(f"reading {visible(name)}", file=sys.stderr)
             document = _written(agent.remember_events(text, source=name)).document
             files.append({"file": name, **document})
-    lines = [f"{visible(f['file'])}: {len(f['triples'])} triples, {len(f['rejected'])} rejected" for f in files]
+    lines = [f"{visible(f['file'])}: {counted(len(f['triples']), 'triple')}, {len(f['rejected'])} rejected" for f in files]
     return Outcome({"files": files}, lines)
 
 
