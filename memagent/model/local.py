@@ -1,0 +1,191 @@
+"""The model on this machine: a Hugging Face causal LM with a write and a read adapter (transformers, peft).
+
+`mini` is the embedded one. A folder holds `base/`, `write/`, `read/`, the tokenizer and `calibration.json`; any causal LM of the
+hub works as a base with adapters trained by `python -m memagent train write|read --base NAME`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import torch
+from peft import PeftModel
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from memagent.calls import ReadCall
+from memagent.errors import ModelError
+from memagent.model.decoding import ReadLimits, ReadSearch, WriteLimits, WriteSearch, spans
+from memagent.model.marks import Marks
+from memagent.model.pool import CachePool, Entry
+from memagent.model.seam import Draft, DraftRequest, WriteRequest
+from memagent.model.tree import Scored, score_paths
+from memagent.ontology import default_ontology
+from memagent.triples import Triple
+
+WRITE, READ = "write", "read"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Thresholds of both calls, fitted on held-out phrasings and stored beside the weights."""
+
+    write: WriteLimits = field(default_factory=WriteLimits)
+    read: ReadLimits = field(default_factory=ReadLimits)
+
+    @classmethod
+    def load(cls, path: Path) -> Limits:
+        """From `calibration.json`; defaults where there is none."""
+        if not path.exists():
+            return cls()
+        table = json.loads(path.read_text(encoding="utf-8"))
+        return cls(WriteLimits(**table.get("write", {})), ReadLimits(**table.get("read", {})))
+
+
+class LocalModel:
+    """`LanguageModel` on transformers and peft; one generation at a time (the active adapter is global state)."""
+
+    def __init__(self, model: Any, tokenizer: Any, limits: Limits, relations: Sequence[str], *, max_tokens: int = 64) -> None:
+        self.model = model
+        self.marks = Marks(tokenizer)
+        self.limits = limits
+        self.max_tokens = max_tokens
+        self.reach = min(int(getattr(model.config, "max_position_embeddings", 1024)), 1024)
+        self.pool = CachePool()
+        self._lock = RLock()
+        self._writes = WriteSearch(self.marks, relations, limits.write)
+        self._reads = ReadSearch(self.marks, relations)
+
+    # ---- the seam
+
+    def prompt(self, turns: Sequence[tuple[str, str]]) -> list[int]:
+        """The last turns that fit, up to where the assistant is to speak."""
+        marks = self.marks
+        pieces = [marks.text(f"{speaker}: {text}") + [marks.end] for speaker, text in turns]
+        budget = self.reach - 2 * self.max_tokens - 2
+        kept: list[int] = []
+        for i, piece in enumerate(reversed(pieces)):
+            if i and len(kept) + len(piece) > budget:
+                break
+            kept = piece[-budget:] + kept
+        return [marks.begin, *kept, *marks.text("assistant:")]
+
+    def write(self, request: WriteRequest) -> list[Triple]:
+        """The triples of a focus sentence, searched among its spans."""
+        marks = self.marks
+        focus = f"{request.speaker}: {request.focus}" if request.speaker else request.focus
+        ids = [marks.begin]
+        for sentence in request.context:
+            ids += marks.text(sentence)
+        ids = ids[-self.reach // 2 :]
+        ids += [marks.focus_open, *marks.text(focus), marks.focus_close, marks.write_open]
+        here = spans(request.focus)
+        names = list(dict.fromkeys([*here, *request.known, *([request.speaker] if request.speaker else [])]))
+        with self._lock, torch.inference_mode():
+            scorer = self._scorer(ids, WRITE, "write")
+            return self._writes.search(scorer, names, frozenset(here), request.speaker)
+
+    def draft(self, request: DraftRequest) -> Draft:
+        """A read call if the model opens one that can be answered, otherwise the rest of the turn."""
+        ids = list(request.ids)
+        with self._lock, torch.inference_mode():
+            scorer = self._scorer(ids, READ, request.thread)
+            choice = self._reads.choose(scorer, request.askable, request.entities)
+            limits = self.limits.read
+            if choice.opening >= limits.open and choice.query is not None and choice.confidence >= limits.answerable:
+                call = ReadCall((choice.query,))
+                tokens = (self.marks.read_open, *self._reads.tokens(choice.query))
+                return Draft(tokens, call=call, confidence=choice.confidence)
+            in_vain: list[int] = []
+            if choice.opening >= limits.open and not request.answers:
+                wished = choice.wished
+                in_vain = [self.marks.read_open, *(self._reads.tokens(wished) if wished else (self.marks.read_answer,)), self.marks.close]
+            said = self._say(ids + in_vain, request)
+            return Draft((*in_vain, *said), self.marks.plain(said), asked_in_vain=bool(in_vain), confidence=choice.confidence)
+
+    def answered(self, answers: Sequence[str]) -> list[int]:
+        """The answers and the end of the call."""
+        return [*self.marks.joined(answers, self.marks.next), self.marks.close]
+
+    # ---- tokens
+
+    def _scorer(self, ids: list[int], adapter: str, thread: str) -> PrefixScorer:
+        self._activate(adapter)
+        return PrefixScorer(self, ids, (thread, adapter))
+
+    def _activate(self, adapter: str) -> None:
+        if isinstance(self.model, PeftModel) and self.model.active_adapter != adapter:
+            self.model.set_adapter(adapter)
+
+    def _say(self, ids: list[int], request: DraftRequest) -> list[int]:
+        """The model's own words, greedily, without opening a call; up to the end of the turn."""
+        said: list[int] = []
+        banned = [self.marks.read_open, self.marks.write_open, self.marks.focus_open, self.marks.begin, self.marks.close, self.marks.next, self.marks.side, self.marks.read_answer, self.marks.focus_close]
+        while len(said) < self.max_tokens:
+            following = self._scorer(ids + said, READ, request.thread).following().clone()
+            following[banned] = float("-inf")
+            token = int(following.argmax())
+            said.append(token)
+            if token == self.marks.end:
+                break
+        return said
+
+    def feed(self, ids: list[int], key: tuple[str, str]) -> tuple[Entry, Tensor]:
+        """The cache of `ids` and the log-probabilities after them."""
+        entry = self.pool.take(key, ids)
+        fresh = ids[len(entry.ids) :]
+        output = self.model(input_ids=torch.tensor([fresh]), past_key_values=entry.cache, use_cache=True, logits_to_keep=1)
+        entry.ids = list(ids)
+        self.pool.put(key, entry)
+        return entry, torch.log_softmax(output.logits[0, -1].float(), dim=-1)
+
+
+class PrefixScorer:
+    """`decoding.Scorer` over a prefix held in the pool."""
+
+    def __init__(self, model: LocalModel, ids: list[int], key: tuple[str, str]) -> None:
+        self.model, self.ids, self.key = model, ids, key
+        self._entry, self._following = model.feed(ids, key)
+
+    def after(self, tail: Sequence[int]) -> PrefixScorer:
+        """The same with `tail` added."""
+        return PrefixScorer(self.model, [*self.ids, *tail], self.key)
+
+    def following(self) -> Tensor:
+        """Log-probabilities of the next token."""
+        return self._following
+
+    def score(self, paths: Sequence[Sequence[int]]) -> list[Scored]:
+        """Every path in one pass."""
+        return score_paths(self.model.model, self._entry.cache, len(self.ids), self._following, paths)
+
+
+def load_local(model: str, adapters: str | None = None, *, threads: int = 2, max_tokens: int = 64, relations: Sequence[str] | None = None) -> LocalModel:
+    """Load a model folder (base, write, read) or a base by name with adapters from a folder.
+
+    Raises:
+        ModelError: the folder or the adapters are missing or do not fit; says what to do.
+    """
+    torch.set_num_threads(threads)
+    folder = Path(model)
+    base = folder / "base" if (folder / "base").is_dir() else folder
+    adapter_folder = Path(adapters) if adapters else folder
+    tokenizer_folder = folder if (folder / "tokenizer_config.json").exists() else adapter_folder
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(tokenizer_folder if tokenizer_folder.exists() else model))
+        network = AutoModelForCausalLM.from_pretrained(str(base if folder.exists() else model), dtype=torch.float32, attn_implementation="sdpa")
+    except (OSError, ValueError, KeyError) as error:
+        first = str(error).splitlines()[0]
+        raise ModelError(f"the model {model} cannot be loaded: {first}", hint="MEMAGENT_MODEL names a folder or a model of the hub") from error
+    if (adapter_folder / WRITE).is_dir() and (adapter_folder / READ).is_dir():
+        network = PeftModel.from_pretrained(network, str(adapter_folder / WRITE), adapter_name=WRITE)
+        network.load_adapter(str(adapter_folder / READ), adapter_name=READ)
+    network.eval()
+    limits = Limits.load(adapter_folder / "calibration.json")
+    return LocalModel(network, tokenizer, limits, relations or default_ontology().names, max_tokens=max_tokens)
+

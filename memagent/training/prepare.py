@@ -1,0 +1,152 @@
+"""Everything that is trained on, tokenised into shards: the grammar's examples, real statements, plain text and dialogues."""
+
+from __future__ import annotations
+
+import random
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from memagent.model.marks import Marks
+from memagent.training.corpus import Turns, articles, persona_dialogues, task_dialogues, wikipedia_files
+from memagent.training.examples import MAX_TOKENS, TEXT_WEIGHT, Teacher, write_example
+from memagent.training.grammar.engine import Facts, Grammar
+from memagent.training.grammar.names import Names
+from memagent.training.readers import (
+    Report,
+    Statement,
+    read_docred,
+    read_fewrel,
+    read_kamel,
+    read_knowledgenet,
+    read_task_talk,
+    read_tekgen,
+    read_webnlg,
+    titles,
+)
+from memagent.training.shards import Example, write_shard
+from memagent.triples import SPEAKER, Triple
+
+MIXER = Path(__file__).with_name("mixer.toml")
+PIECE = 256  # tokens of a piece of plain text
+LEAD = 2600  # characters of an article that are read
+MAX_FACT_NAME = 40  # characters; longer names of facts are titles of laws and papers
+MAX_CONTEXT = 3  # sentences before a real focus sentence
+
+
+def mixer() -> dict[str, dict[str, Any]]:
+    """Shares and sizes, from `mixer.toml`."""
+    return tomllib.loads(MIXER.read_text(encoding="utf-8"))
+
+
+def prepare(data: Path, out: Path, marks: Marks, seed: int, say: Callable[[str], None], only: Sequence[str] = ()) -> None:
+    """Write every shard (or only those named) into `out`."""
+    sizes = mixer()["examples"]
+    teacher = Teacher(marks, Grammar(seed, facts=real_facts(data)))
+    sources: dict[str, Callable[[], Iterable[Example]]] = {
+        "write": lambda: _several(teacher.write, sizes["write"]),
+        "conversation": lambda: _several(teacher.conversation, sizes["conversation"]),
+        "running": lambda: _several(teacher.running_text, sizes["running"]),
+        "real": lambda: real_examples(data, marks, seed),
+        "talk": lambda: talk_examples(data, marks),
+        "text": lambda: text_examples(data, marks, sizes["articles"], mixer()["text"]["weight"]),
+        "dialogue": lambda: dialogue_examples(data, marks, sizes["dialogues"], mixer()["text"]["weight"]),
+    }
+    for name, examples in sources.items():
+        if not only or name in only:
+            say(f"{name}: {write_shard(out / name, examples())} examples")
+
+
+def _several(draw: Callable[[], Example], count: int) -> Iterator[Example]:
+    made = 0
+    while made < count:
+        example = draw()
+        if len(example.ids) <= MAX_TOKENS:
+            made += 1
+            yield example
+
+
+def real_facts(data: Path) -> Facts:
+    """KAMEL's facts with names that fit into a sentence."""
+    facts: dict[str, list[tuple[str, str]]] = {}
+    for fact in read_kamel(data, Report()):
+        if max(len(fact.subject), len(fact.objects[0])) <= MAX_FACT_NAME:
+            facts.setdefault(fact.relation, []).append((fact.subject, fact.objects[0]))
+    return facts
+
+
+def real_statements(data: Path, report: Report) -> Iterator[Statement]:
+    """Sentences that people wrote, with their triples."""
+    return chain(
+        read_tekgen(data, report),
+        read_webnlg(data, report),
+        read_knowledgenet(data, report),
+        read_docred(data, report),
+        islice(read_fewrel(data, "wiki", report), None, None, 3),
+        islice(read_fewrel(data, "nyt", report), None, None, 2),
+    )
+
+
+def real_examples(data: Path, marks: Marks, seed: int) -> Iterator[Example]:
+    """Each real statement as it is, and once more with invented names, so that it teaches words and not names."""
+    rng = random.Random(seed)
+    names = Names(rng)
+    for statement in real_statements(data, Report()):
+        for variant in (statement, renamed(statement, names, rng)):
+            context = re.split(r"(?<=[.!?]) (?=[A-Z])", variant.context)[-MAX_CONTEXT:] if variant.context else []
+            example = write_example(marks, context, variant.focus, variant.triples, partial=variant.partial)
+            if len(example.ids) <= MAX_TOKENS:
+                yield example
+
+
+def renamed(statement: Statement, names: Names, rng: random.Random) -> Statement:
+    """The statement with invented names in place of most of its capitalised ones."""
+    old = sorted({n for t in statement.triples for n in (t.subject, t.object) if n[:1].isupper()}, key=len, reverse=True)
+    new = {name: " ".join(names.word() for _ in name.split()[:4]) for name in old if rng.random() < 0.8}
+    if not new:
+        return statement
+    pattern = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in new))
+
+    def put(text: str) -> str:
+        return pattern.sub(lambda found: new[found.group()], text)
+
+    triples = tuple(Triple(put(t.subject), t.relation, put(t.object)) for t in statement.triples)
+    context, focus = put(statement.context), put(statement.focus)
+    if any(n not in focus and n not in context for t in triples for n in (t.subject, t.object)):
+        return statement  # names that overlap; better the real ones than a gap
+    return Statement(context, focus, triples, statement.source, statement.partial, statement.covered)
+
+
+def talk_examples(data: Path, marks: Marks) -> Iterator[Example]:
+    """Requests to a task assistant: an empty call each."""
+    for statement in read_task_talk(data, Report()):
+        yield write_example(marks, (), f"{SPEAKER}: {statement.focus}", ())
+
+
+def text_examples(data: Path, marks: Marks, count: int, weight: float) -> Iterator[Example]:
+    """The beginnings of articles; those that overlap with Re-DocRED are left out."""
+    overlap = titles(data) | titles(data, "redocred/test_revised.json.xz")
+    files = wikipedia_files(data)
+    for file in files:
+        for title, text in islice(articles(file), count // len(files)):
+            ids = [marks.begin, *marks.text(text[:LEAD])]
+            for start in range(0, 0 if title in overlap else len(ids), PIECE):
+                piece = ids[start : start + PIECE]
+                yield Example(tuple(piece), (weight,) * len(piece))
+
+
+def dialogue_examples(data: Path, marks: Marks, count: int, weight: float) -> Iterator[Example]:
+    """Conversations, as many turns as fit; what the user says is not supervised."""
+    both: Iterator[Turns] = chain(islice(task_dialogues(data), count * 2 // 3), islice(persona_dialogues(data), count // 3))
+    for turns in both:
+        ids, weights = [marks.begin], [0.0]
+        for speaker, text in turns:
+            piece = [*marks.text(f"{speaker}: {text}"), marks.end]
+            if len(ids) + len(piece) > PIECE:
+                break
+            ids += piece
+            weights += [weight * TEXT_WEIGHT if speaker != SPEAKER else 0.0] * len(piece)
+        yield Example(tuple(ids), tuple(weights))
