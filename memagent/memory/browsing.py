@@ -6,7 +6,7 @@ from sqlalchemy import Connection, text
 
 from memagent.errors import InvalidInput
 from memagent.memory import entities, forgetting, indexing, journal, linking, relations, writing
-from memagent.memory.rows import moment, select_rows, triples_of
+from memagent.memory.rows import OF_ENTITY, moment, select_rows, triples_of
 from memagent.memory.space import Space
 from memagent.memory.values import AsOf, Change, Counts, PassageMatch
 from memagent.triples import Triple
@@ -36,9 +36,7 @@ def triples(space: Space, as_of: AsOf | None, entity: str | None, limit: int | N
         linked = linking.find_one(connection, space.number, entity)
         if linked is None:
             return []
-        return triples_of(
-            connection, select_rows(connection, "(s.entity = :entity OR o.entity = :entity)", when, tail=tail, entity=linked.entity, **page)
-        )
+        return triples_of(connection, select_rows(connection, OF_ENTITY, when, tail=tail, entity=linked.entity, **page))
 
 
 def count(space: Space) -> Counts:
@@ -106,7 +104,7 @@ def history(space: Space, what: str | Triple | None, limit: int | None) -> list[
             linked = linking.find_one(connection, space.number, what)
             if linked is None:
                 return []
-            rows = select_rows(connection, "(s.entity = :entity OR o.entity = :entity)", None, entity=linked.entity)
+            rows = select_rows(connection, OF_ENTITY, None, entity=linked.entity)
             numbers = journal.of_triples(connection, [row.id for row in rows], linked.entity)
         kept = numbers if limit is None else numbers[len(numbers) - min(limit, len(numbers)) :]
         return [journal.read(connection, space.number, number) for number in kept]

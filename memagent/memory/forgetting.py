@@ -14,13 +14,20 @@ from sqlalchemy import Connection, text
 
 from memagent.memory import journal, linking, relations
 from memagent.memory.database import chunks, listed
-from memagent.memory.rows import select_rows
+from memagent.memory.rows import OF_ENTITY, select_rows
 from memagent.memory.space import Space
 from memagent.memory.spelling import find_all
 from memagent.memory.values import ForgetReport
 from memagent.triples import Triple
 
 BLACK = "█"
+
+_ENDS = """
+SELECT n.entity FROM triple t JOIN name n ON n.id = t.subject WHERE t.id IN :ids
+UNION SELECT n.entity FROM triple t JOIN name n ON n.id = t.object WHERE t.id IN :ids"""
+_USED = """
+SELECT n.entity FROM name n JOIN triple t ON t.subject = n.id WHERE n.entity IN :ids
+UNION SELECT n.entity FROM name n JOIN triple t ON t.object = n.id WHERE n.entity IN :ids"""
 
 
 @dataclass
@@ -73,28 +80,18 @@ def _versions(space: Space, connection: Connection, triple: Triple) -> list[int]
 
 
 def _entity(space: Space, connection: Connection, entity: int) -> _Erased:
-    ids = [row.id for row in select_rows(connection, "(s.entity = :entity OR o.entity = :entity)", None, entity=entity)]
+    ids = [row.id for row in select_rows(connection, OF_ENTITY, None, entity=entity)]
     return _triples(space, connection, ids, entity)
 
 
 def _triples(space: Space, connection: Connection, ids: list[int], entity: int | None = None) -> _Erased:
     """Erase these versions, and what then belongs to nothing."""
     erased = _Erased(triples=_meanings(connection, ids))
-    entities = set(
-        _column(
-            connection, "SELECT DISTINCT n.entity FROM triple t JOIN name n ON n.id = t.subject OR n.id = t.object WHERE t.id IN :ids", ids
-        )
-    )
+    entities = set(_column(connection, _ENDS, ids))
     passages = set(_column(connection, "SELECT DISTINCT passage FROM provenance WHERE triple IN :ids", ids))
     _execute(connection, "DELETE FROM provenance WHERE triple IN :ids", ids)
     _execute(connection, "DELETE FROM triple WHERE id IN :ids", ids)
-    used = set(
-        _column(
-            connection,
-            "SELECT DISTINCT n.entity FROM name n JOIN triple t ON t.subject = n.id OR t.object = n.id WHERE n.entity IN :ids",
-            entities,
-        )
-    )
+    used = set(_column(connection, _USED, entities))
     orphans = (entities - used) | ({entity} if entity is not None else set())
     _names(connection, orphans, entity, erased)
     needed = set(_column(connection, "SELECT DISTINCT passage FROM provenance WHERE passage IN :ids", passages))

@@ -76,6 +76,10 @@ def at(valid: str | None = None, recorded: datetime | None = None) -> AsOf:
     return found
 
 
+# One subquery a side: with an OR over both, the whole table would be read.
+OF_ENTITY = """t.id IN (
+    SELECT x.id FROM name n JOIN triple x ON x.subject = n.id WHERE n.entity = :entity
+    UNION SELECT x.id FROM name n JOIN triple x ON x.object = n.id WHERE n.entity = :entity)"""
 _HOLDS = "(t.from_key IS NULL OR t.from_key < :after) AND (t.to_key IS NULL OR t.to_key > :first)"
 CURRENT = f"t.retracted_at IS NULL AND {_HOLDS}"
 RECORDED = f"t.recorded_at <= :recorded AND (t.retracted_at IS NULL OR t.retracted_at > :recorded) AND {_HOLDS}"

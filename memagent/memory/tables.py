@@ -11,7 +11,7 @@ from <= moment < to. Rows of different namespaces never refer to each other.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Column, Index, Integer, Text, UniqueConstraint, text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -26,7 +26,8 @@ def _part(name: str, where: str, *columns: str) -> Index:
 
 
 def _id() -> Column[int]:
-    return Column(BigInteger, primary_key=True, autoincrement=False)
+    # SQLite makes an INTEGER key the row's own place; a BIGINT one would cost a second index.
+    return Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False)
 
 
 def _moment(*, nullable: bool = False) -> Column[int]:
@@ -123,7 +124,7 @@ class TripleRow(Base, table=True):
     __table_args__ = (
         Index("triple_subject", "subject", "relation"),
         Index("triple_object", "object", "relation"),
-        _part("triple_listing", "retracted_at IS NULL", "namespace", "id", "to_key"),
+        _part("triple_listing", "retracted_at IS NULL", "namespace", "id", "to_key", "retracted_at"),
         Index("triple_created", "created_by"),
         _part("triple_retracted", "retracted_by IS NOT NULL", "retracted_by"),
         _part("triple_restored", "restored_by IS NOT NULL", "restored_by"),
