@@ -10,9 +10,10 @@ from memagent.triples import Match, Triple
 
 @dataclass(frozen=True, slots=True)
 class TextAdded:
-    """A piece of the model's own text."""
+    """A piece of the model's own text; `unknown`: it says that the memory does not hold what was asked."""
 
     text: str
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -63,6 +64,7 @@ class Recipe:
     decay_from: float = 0.5
     warmup_steps: int = 40
     seed: int = 1
+    muon: bool = True  # for the matrices; adapters learn with AdamW alone
 
     def rate(self, tokens: int, step: int) -> float:
         """The factor on both learning rates."""
@@ -73,19 +75,15 @@ class Recipe:
 
 def tensors(windows: Sequence[Window]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """ids (B, T), weights (B, T), positions (B, T), mask (B, 1, T, T): True where a token may look."""
-    ids = torch.from_numpy(_stack([w.ids for w in windows]))
-    weights = torch.from_numpy(_stack([w.weights for w in windows]))
-    positions = torch.from_numpy(_stack([w.positions for w in windows]))
-    documents = torch.from_numpy(_stack([w.documents for w in windows]))
+    ids = torch.from_numpy(np.stack([w.ids for w in windows]))
+    weights = torch.from_numpy(np.stack([w.weights for w in windows]))
+    positions = torch.from_numpy(np.stack([w.positions for w in windows]))
+    documents = torch.from_numpy(np.stack([w.documents for w in windows]))
     same = documents[:, :, None] == documents[:, None, :]
     mask = same & torch.ones(same.shape[1:], dtype=torch.bool).tril()
     return ids, weights, positions, mask[:, None]
 
 
-def _stack(arrays: Sequence[Any]) -> Any:
-    import numpy as np
-
-    return np.stack(arrays)
 
 
 def weighted_loss(model: LlamaForCausalLM, windows: Sequence[Window]) -> tuple[Tensor, float]:
@@ -107,14 +105,14 @@ class MasterWeights:
     def __init__(self, parameters: Mapping[str, nn.Parameter], recipe: Recipe) -> None:
         self.parameters = parameters
         self.masters = {name: p.detach().float().clone().requires_grad_() for name, p in parameters.items()}
-        matrices = [m for name, m in self.masters.items() if m.ndim == 2 and "embed" not in name and "lm_head" not in name]
+        matrices = [m for name, m in self.masters.items() if recipe.muon and m.ndim == 2 and "embed" not in name and "lm_head" not in name]
         chosen = {id(m) for m in matrices}
         rest = [m for m in self.masters.values() if id(m) not in chosen]
-        self.optimisers: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(matrices, lr=recipe.matrix_rate, momentum=0.95, weight_decay=0.01),
-            torch.optim.AdamW(rest, lr=recipe.other_rate, betas=(0.9, 0.97), weight_decay=0.0),
-        ]
-        self.rates = [recipe.matrix_rate, recipe.other_rate]
+        self.optimisers: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=recipe.other_rate, betas=(0.9, 0.97), weight_decay=0.0)]
+        self.rates = [recipe.other_rate]
+        if matrices:
+            self.optimisers.insert(0, torch.optim.Muon(matrices, lr=recipe.matrix_rate, momentum=0.95, weight_decay=0.01))
+            self.rates.insert(0, recipe.matrix_rate)
 
     def step(self, factor: float) -> None:
         """One update with both rates times `factor`."""

@@ -1,0 +1,145 @@
+"""The nodes of the graph: propose -> store -> draft -> (recall -> draft)* -> end.
+
+The state is plain JSON: what was said, token ids, and the calls of the turn as text. Memory and model come in by the context.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, TypedDict
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command, interrupt
+
+from memagent.agent.events import MemoryAnswered, MemoryAsked, TextAdded, TriplesWritten, WriteRejected
+from memagent.agent.reader import answer, scope
+from memagent.agent.writer import propose
+from memagent.calls import ReadCall, WriteCall, parse_query, parse_read, parse_write, render_query
+from memagent.config import Settings
+from memagent.errors import InvalidInput
+from memagent.memory import Memory
+from memagent.model.seam import DraftRequest, LanguageModel
+from memagent.triples import Provenance, Triple
+
+REMEMBERED_TURNS = 2  # exchanges before the present message that the model sees
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the nodes work with; never part of the state."""
+
+    memory: Memory
+    model: LanguageModel
+    settings: Settings
+    thread: str
+    source: str
+
+
+class State(TypedDict, total=False):
+    """One conversation; everything but `turns` is of the present turn."""
+
+    turns: list[list[str]]  # [speaker, text] each
+    message: str
+    speaker: str
+    writes: bool
+    proposals: list[dict[str, Any]]
+    ids: list[int]
+    asked: list[str]
+    found: list[str]  # answers so far, the entities of a further call
+    last: list[str]  # answers of the last call
+    call: str
+
+
+def propose_node(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Write calls for the sentences of the message."""
+    context = runtime.context
+    said = [text for who, text in state.get("turns", []) if who == state["speaker"]]
+    proposals = propose(context.model, context.memory, state["message"], speaker=state["speaker"], source=context.source, before=said)
+    return {"proposals": [_to_json(p.focus.text, p.triples) for p in proposals]}
+
+
+def store_node(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Put the proposals into the memory; with `approve_writes` only those that a person lets pass."""
+    context = runtime.context
+    proposals = [_from_json(p) for p in state["proposals"]]
+    if context.settings.approve_writes and any(triples for _, triples in proposals):
+        accepted = interrupt({"proposals": [WriteCall(triples).render() for _, triples in proposals]})
+        proposals = [(focus, triples if keep else ()) for (focus, triples), keep in zip(proposals, accepted, strict=True)]
+    for focus, triples in proposals:
+        for event in store(context.memory, context.settings, focus, triples):
+            runtime.stream_writer(event)
+    return {"proposals": []}
+
+
+def store(memory: Memory, settings: Settings, focus: str, triples: tuple[Triple, ...]) -> list[TriplesWritten | WriteRejected]:
+    """Store what is sure enough; say what was not stored, and why."""
+    floor = settings.min_confidence or 0.0
+    events: list[TriplesWritten | WriteRejected] = []
+    kept = []
+    for triple in triples:
+        if triple.confidence >= floor:
+            kept.append(triple)
+        else:
+            events.append(WriteRejected(WriteCall((triple,)).render(), f"confidence {triple.confidence:.2f} is below {floor:.2f}"))
+    if kept:
+        try:
+            stored = tuple(memory.add(kept))
+        except InvalidInput as error:
+            return [*events, WriteRejected(focus, str(error))]
+        events.append(TriplesWritten(focus, WriteCall(tuple(kept)).render(), stored))
+    return events
+
+
+def draft_node(state: State, runtime: Runtime[Context]) -> Command[Literal["recall", "__end__"]]:
+    """Let the model go on: a read call, or the rest of its turn."""
+    context = runtime.context
+    model, settings = context.model, context.settings
+    turns = [*(tuple(t) for t in state.get("turns", [])[-2 * REMEMBERED_TURNS :]), (state["speaker"], state["message"])]
+    ids = state.get("ids") or model.prompt([(who, text) for who, text in turns])
+    asked = [parse_query(text) for text in state.get("asked", [])]
+    room = len(asked) < settings.max_reads
+    texts = [text for who, text in turns[-3:] if who == state["speaker"]]
+    now = scope(context.memory, texts, [*state.get("found", []), state["speaker"]], asked)
+    request = DraftRequest(tuple(ids), now.askable if room else (), now.entities if room else (), tuple(state.get("last", [])), context.thread)
+    draft = model.draft(request)
+    if draft.call is not None:
+        runtime.stream_writer(MemoryAsked(draft.call))
+        return Command(goto="recall", update={"ids": [*ids, *draft.ids], "call": draft.call.render()})
+    runtime.stream_writer(TextAdded(draft.text, unknown=draft.asked_in_vain))
+    return Command(goto="__end__", update={"turns": [*state.get("turns", []), [state["speaker"], state["message"]], ["assistant", draft.text]], "ids": []})
+
+
+def recall_node(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Answer the read call from the memory."""
+    context = runtime.context
+    call = parse_read(state["call"])
+    matches = answer(context.memory, call)
+    answers = [m.answer for m in matches]
+    runtime.stream_writer(MemoryAnswered(ReadCall(call.queries, tuple(answers)), tuple(matches)))
+    return {
+        "ids": [*state["ids"], *context.model.answered(answers)],
+        "asked": [*state.get("asked", []), *map(render_query, call.queries)],
+        "found": [*state.get("found", []), *answers],
+        "last": answers,
+    }
+
+
+def _to_json(focus: str, triples: tuple[Triple, ...]) -> dict[str, Any]:
+    """A proposal as plain JSON: the call's text, and what its names do not say."""
+    provenance = triples[0].provenance[0] if triples else None
+    return {
+        "focus": focus,
+        "call": WriteCall(triples).render(),
+        "confidence": [t.confidence for t in triples],
+        "source": [provenance.source, provenance.passage, provenance.start, provenance.end, provenance.speaker] if provenance else [],
+    }
+
+
+def _from_json(proposal: dict[str, Any]) -> tuple[str, tuple[Triple, ...]]:
+    """The inverse of `_to_json`; the time is that of storing."""
+    provenance = (Provenance(*proposal["source"], time=datetime.now(UTC)),) if proposal["source"] else ()
+    triples = parse_write(proposal["call"]).triples
+    return proposal["focus"], tuple(
+        Triple(t.subject, t.relation, t.object, confidence=c, provenance=provenance) for t, c in zip(triples, proposal["confidence"], strict=True)
+    )

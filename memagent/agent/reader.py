@@ -1,0 +1,38 @@
+"""What may be asked, and what the memory answers. Knows nothing about tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from memagent.calls import MAX_ANSWERS, ReadCall
+from memagent.memory import Memory
+from memagent.triples import Match, Query
+
+MAX_ENTITIES = 8  # about which a question may be; the latest mentioned win
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The names that a text mentions and the memory knows, and the queries about them that it could answer."""
+
+    entities: tuple[str, ...]
+    askable: tuple[Query, ...]
+
+
+def scope(memory: Memory, texts: Sequence[str], also: Sequence[str], asked: Iterable[Query] = ()) -> Scope:
+    """The scope of a turn: entities named in `texts` (spelt as there), and the names in `also`; what was asked is left out."""
+    named = [text[m.start : m.end] for text in texts for m in memory.mentions(text)]
+    entities = tuple(dict.fromkeys([*also, *reversed(named)]))[:MAX_ENTITIES]
+    done = set(asked)
+    queries = [q for name in entities for a in memory.askable(name) if (q := a.query(name)) not in done]
+    return Scope(entities, tuple(dict.fromkeys(queries)))
+
+
+def answer(memory: Memory, call: ReadCall) -> list[Match]:
+    """The matches of a call's queries, best first, one for each answer."""
+    best: dict[str, Match] = {}
+    for query in call.queries:
+        for match in memory.match(query, limit=MAX_ANSWERS):
+            best.setdefault(match.answer, match)
+    return sorted(best.values(), key=lambda m: -m.score)[:MAX_ANSWERS]

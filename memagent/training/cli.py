@@ -1,0 +1,167 @@
+"""`python -m memagent train ...`: tokenizer, prepare, base, write, read, pack; show and stats to look at the examples.
+
+A run is a folder (`runs/mini` unless `--run` says otherwise): tokenizer, shards, checkpoints with their recipes and logs. Every
+step goes on where it was interrupted; a file called `stop` in the folder ends it after the next update.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+from memagent.errors import InvalidInput, ModelError
+from memagent.model.marks import Marks
+from memagent.training.examples import Teacher
+from memagent.training.finetune import adapter_recipe, save_adapter, with_adapter
+from memagent.training.grammar.engine import Grammar
+from memagent.training.prepare import mixer, prepare
+from memagent.training.pretrain import Recipe, Shape, new_base, train
+from memagent.training.shards import WEIGHT_UNIT, Shard
+from memagent.training.tokens import tokenizer_texts, train_tokenizer
+
+ADAPTERS = ("write", "read")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one training command; returns the exit status."""
+    args = _parser().parse_args(argv)
+    torch.set_num_threads(args.threads)
+    args.run.mkdir(parents=True, exist_ok=True)
+    COMMANDS[args.command](args)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="memagent train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=sorted(COMMANDS))
+    parser.add_argument("--data", type=Path, help="the folder of data sets (tokenizer, prepare)")
+    parser.add_argument("--run", type=Path, default=Path("runs/mini"), help="the run's folder")
+    parser.add_argument("--out", type=Path, help="pack: the model's folder")
+    parser.add_argument("--tokens", type=int, help="how long to train")
+    parser.add_argument("--vocabulary", type=int, default=Shape().vocabulary, help="tokenizer: its size")
+    parser.add_argument("--only", nargs="*", default=(), help="prepare: only these shards")
+    parser.add_argument("--count", type=int, default=10, help="show: how many examples of each kind")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    return parser
+
+
+def _data(args: argparse.Namespace) -> Path:
+    if args.data is None or not args.data.is_dir():
+        raise InvalidInput("this needs --data DIR", hint="the folder of data sets; README.md lists what is in it")
+    data: Path = args.data
+    return data
+
+
+def _tokenizer(run: Path) -> PreTrainedTokenizerFast:
+    if not (run / "tokenizer").is_dir():
+        raise ModelError(f"{run} has no tokenizer", hint="make it with: python -m memagent train tokenizer --data DIR")
+    return PreTrainedTokenizerFast.from_pretrained(run / "tokenizer")
+
+
+def train_tokens(args: argparse.Namespace) -> None:
+    """Learn the tokenizer."""
+    train_tokenizer(tokenizer_texts(_data(args)), args.vocabulary).save_pretrained(args.run / "tokenizer")
+
+
+def prepare_shards(args: argparse.Namespace) -> None:
+    """Write the shards."""
+    prepare(_data(args), args.run / "shards", Marks(_tokenizer(args.run)), args.seed, print, args.only)
+
+
+def _shards(run: Path, shares: Mapping[str, float]) -> dict[str, Shard]:
+    return {name: Shard(run / "shards" / name) for name in shares}
+
+
+def train_base(args: argparse.Namespace) -> None:
+    """Train the base from nothing."""
+    model = new_base(Shape(vocabulary=len(_tokenizer(args.run))), args.seed)
+    shares = mixer()["base"]
+    recipe = Recipe(tokens=args.tokens or Recipe().tokens, seed=args.seed)
+    _train(args, model, dict(model.named_parameters()), shares, recipe, args.run / "base.ckpt")
+    model.save_pretrained(args.run / "base")
+
+
+def _train(args: argparse.Namespace, model: LlamaForCausalLM, parameters: Mapping[str, nn.Parameter], shares: Mapping[str, float], recipe: Recipe, checkpoint: Path) -> None:
+    stop = args.run / "stop"
+    train(model, parameters, lambda progress: shares, _shards(args.run, shares), recipe, checkpoint, stop=stop.exists)
+
+
+def train_adapter(args: argparse.Namespace) -> None:
+    """Train one adapter on the run's base."""
+    name = args.command
+    if not (args.run / "base").is_dir():
+        raise ModelError(f"{args.run} has no base", hint="train it first: python -m memagent train base")
+    base = LlamaForCausalLM.from_pretrained(args.run / "base", dtype=torch.bfloat16)
+    model, parameters = with_adapter(base, name, args.seed)
+    _train(args, model.get_base_model(), parameters, mixer()[name], adapter_recipe(args.tokens or 2_000_000, args.seed), args.run / f"{name}.ckpt")
+    save_adapter(model, name, args.run)
+
+
+def pack(args: argparse.Namespace) -> None:
+    """Copy tokenizer, base and adapters into one model folder, in bf16."""
+    if args.out is None:
+        raise InvalidInput("pack needs --out DIR", hint="the model's folder, for example memagent/model/mini")
+    args.out.mkdir(parents=True, exist_ok=True)
+    for file in (args.run / "tokenizer").iterdir():
+        shutil.copy(file, args.out / file.name)
+    LlamaForCausalLM.from_pretrained(args.run / "base", dtype=torch.bfloat16).save_pretrained(args.out / "base")
+    for name in ADAPTERS:
+        shutil.copytree(args.run / name, args.out / name, dirs_exist_ok=True)
+        (args.out / name / "README.md").unlink(missing_ok=True)
+
+
+def show(args: argparse.Namespace) -> None:
+    """Print examples; what is supervised stands out."""
+    teacher = _teacher(args)
+    for draw in (teacher.write, teacher.conversation, teacher.running_text):
+        for _ in range(args.count):
+            print(coloured(teacher.marks, draw()))
+        print()
+
+
+def _teacher(args: argparse.Namespace) -> Teacher:
+    return Teacher(Marks(_tokenizer(args.run)), Grammar(args.seed))
+
+
+def coloured(marks: Marks, example: Any) -> str:
+    """The example's text; unsupervised tokens grey, calls green, the model's own words bold."""
+    text = []
+    for token, weight in zip(example.ids, example.weights, strict=True):
+        colour = "90" if weight == 0 else "32" if weight >= 1 else "1"
+        text.append(f"\033[{colour}m{marks.spell([token])}\033[0m")
+    return "".join(text)
+
+
+def stats(args: argparse.Namespace) -> None:
+    """Sizes of the shards: examples, tokens, supervised tokens, empty calls."""
+    marks = Marks(_tokenizer(args.run))
+    print(f"{'source':14} {'examples':>9} {'tokens':>11} {'supervised':>10} {'empty write':>11} {'distinct of 5000':>16}")
+    for stem in sorted((args.run / "shards").glob("*.ends")):
+        shard = Shard(stem.with_suffix(""))
+        sample = random.Random(args.seed).sample(range(len(shard)), min(5000, len(shard)))
+        drawn = [shard[i] for i in sample]
+        empty = sum(1 for ids, _ in drawn if len(ids) > 1 and ids[-2] == marks.write_open)
+        distinct = len({ids.tobytes() for ids, _ in drawn})
+        weight = float(shard.weights.sum()) / WEIGHT_UNIT
+        print(f"{stem.stem:14} {len(shard):9} {len(shard.ids):11} {weight / len(shard.ids):10.3f} {empty / len(drawn):11.3f} {distinct / len(drawn):16.3f}")
+
+
+COMMANDS = {
+    "tokenizer": train_tokens,
+    "prepare": prepare_shards,
+    "base": train_base,
+    "write": train_adapter,
+    "read": train_adapter,
+    "pack": pack,
+    "show": show,
+    "stats": stats,
+}
