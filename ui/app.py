@@ -75,6 +75,7 @@ def launch(page: gr.Blocks, host: str, port: int | None) -> str:
         OSError: the port is taken, or the host is not this machine's.
     """
     theme = gr.themes.Soft(primary_hue="teal", secondary_hue="teal", neutral_hue="stone", font=SYSTEM_FONTS, font_mono=MONO_FONTS)
+    theme.set(body_text_color_subdued="*neutral_500", body_text_color_subdued_dark="*neutral_400")
     _, address, _ = page.queue(api_open=False).launch(
         server_name=host,
         server_port=port,
