@@ -1,0 +1,149 @@
+"""What is written is found: exactly, by other spellings, by near names; and nothing else is."""
+
+import pytest
+
+from memagent import Match, Provenance, Query, Settings, Triple
+from memagent.errors import InvalidInput, OntologyError
+from memagent.memory import Askable, CharacterEmbedder, Counts, Memory
+
+SENTENCE = Provenance("chat", "Marie Curie was born in Warsaw.", 0, 31, "user")
+
+
+def answers(memory: Memory, subject: str | None, relation: str, target: str | None) -> list[str]:
+    return [match.answer for match in memory.match(Query(subject, relation, target))]
+
+
+def test_a_triple_is_found_from_both_sides_with_its_sentence(memory):
+    stored = memory.add([Triple("Marie Curie", "place of birth", "Warsaw", 0.9, provenance=(SENTENCE,))])
+    assert stored == [Triple("Marie Curie", "place of birth", "Warsaw")]
+    expected = Match(stored[0], 1.0, "Warsaw")
+    assert memory.match(Query("Marie Curie", "place of birth", None)) == [expected]
+    (match,) = memory.match(Query(None, "place of birth", "Warsaw"))
+    assert (match.answer, match.provenance, match.triple.confidence) == ("Marie Curie", (SENTENCE,), 0.9)
+
+
+def test_triples_come_back_under_canonical_names(memory):
+    memory.add([Triple("Besançon", "country", "France")])
+    (stored,) = memory.add([Triple("besancon", "located in", "the Doubs")])
+    assert (stored.subject, stored.relation, stored.object) == ("Besançon", "located in the administrative territorial entity", "the Doubs")
+    assert memory.count() == Counts(triples=2, entities=3, relations=2, passages=0)
+
+
+def test_writing_again_adds_sources_not_duplicates(memory):
+    again = Provenance("book", "Curie, a native of Warsaw", 0, 5)
+    memory.add([Triple("Marie Curie", "born in", "Warsaw", 0.5, provenance=(SENTENCE,))])
+    memory.add([Triple("marie curie", "birthplace", "Warsaw", 0.8, provenance=(again, SENTENCE))])
+    (triple,) = memory.triples()
+    assert triple.provenance == (SENTENCE, again)
+    assert triple.confidence == 0.8
+    assert memory.count().passages == 2
+
+
+def test_a_known_name_is_taken_at_its_word(memory):
+    memory.add([Triple("Anna Meyer", "residence", "Oslo"), Triple("Anna Maier", "friend", "Bob")])
+    assert answers(memory, "Anna Maier", "residence", None) == []
+    assert answers(memory, "Anna Meyer", "place of birth", None) == []
+
+
+def test_a_name_never_written_is_replaced_by_near_ones(memory):
+    memory.add([Triple("Zorblax Quimby", "position held", "mayor"), Triple("Fenwick Hollow", "country", "Elbonia")])
+    (match,) = memory.match(Query("Zorblax Quimbly", "position held", None))
+    assert match.answer == "mayor"
+    assert 0.7 < match.score < 1.0
+    assert answers(memory, "Bob", "position held", None) == []
+
+
+def test_an_unknown_relation_is_replaced_by_near_ones(memory):
+    memory.add([Triple("Anna", "place of birth", "Oslo"), Triple("Anna", "hobby", "chess")])
+    assert answers(memory, "Anna", "the place of birth", None) == ["Oslo"]
+    assert answers(memory, "Anna", "zzz qqq xxx", None) == []
+
+
+def test_no_more_than_the_limit_and_newest_first(memory):
+    memory.add([Triple("Anna", "likes", f"thing {number}") for number in range(40)])
+    assert answers(memory, "Anna", "likes", None) == [f"thing {number}" for number in range(39, 9, -1)]
+    assert len(memory.match(Query("Anna", "likes", None), limit=3)) == 3
+    with pytest.raises(InvalidInput):
+        memory.match(Query("Anna", "likes", None), limit=0)
+
+
+def test_listing_pages_through_what_holds_now(memory):
+    memory.add([Triple("Anna", "likes", f"thing {number}") for number in range(5)])
+    memory.add([Triple("Bob", "likes", "Anna")])
+    assert [triple.object for triple in memory.triples(limit=2, offset=1)] == ["thing 4", "thing 3"]
+    assert [triple.object for triple in memory.triples(limit=1, newest_first=False)] == ["thing 0"]
+    assert [triple.subject for triple in memory.triples(entity="thing 3")] == ["Anna"]
+    assert len(memory.triples(entity="anna")) == 6
+    assert memory.triples(entity="nobody") == []
+
+
+def test_mentions_are_the_longest_known_names_whatever_the_case(memory):
+    memory.add([Triple("New York", "part of", "New York State"), Triple("Zoë", "likes", "C++"), Triple("東京", "country", "Japan")])
+    text = "Does zoe write c++ in new york state, or in NEW  YORK? 東京都"
+    assert [(m.name, text[m.start : m.end]) for m in memory.mentions(text)] == [
+        ("Zoë", "zoe"),
+        ("C++", "c++"),
+        ("New York State", "new york state"),
+        ("New York", "NEW  YORK"),
+        ("東京", "東京"),
+    ]
+    assert memory.mentions("") == []
+
+
+def test_askable_is_what_match_answers(memory):
+    memory.add([Triple("Lyon", "capital of", "Gaul"), Triple("Ann", "spouse", "Bob"), Triple("Ann", "mother", "Eve"), Triple("Eve", "father", "Tom")])
+    assert memory.askable("Gaul") == [Askable("capital"), Askable("capital of", inverse=True), Askable("country", inverse=True)]
+    assert set(memory.askable("Bob")) == {Askable("spouse")}
+    assert Askable("grandparent") in memory.askable("Ann")
+    assert Askable("grandparent", inverse=True) in memory.askable("Tom")
+    assert memory.askable("nobody") == []
+    for entity in ("Gaul", "Lyon", "Ann", "Bob", "Eve", "Tom"):
+        for asked in memory.askable(entity):
+            assert memory.match(asked.query(entity)), (entity, asked)
+
+
+def test_new_relations_are_kept_or_refused(memory, memory_settings, tmp_path):
+    (kept,) = memory.add([Triple("Anna", "owes money to", "Bob")])
+    assert kept.relation == "owes money to"
+    assert memory.relation("Owes  Money To") == "owes money to"
+    closed = memory_settings.model_copy(update={"ontology": "closed"})
+    with Memory.open(tmp_path / "closed", settings=closed, embedder=CharacterEmbedder()) as other:
+        with pytest.raises(OntologyError, match="owes money to"):
+            other.add([Triple("Anna", "likes", "tea"), Triple("Anna", "owes money to", "Bob")])
+        assert other.count() == Counts()
+
+
+def test_passages_are_kept_once_and_found_by_likeness(memory):
+    memory.add([Triple("Marie Curie", "born in", "Warsaw", provenance=(SENTENCE,))])
+    memory.note_passage(Provenance("chat", "How are you today?"))
+    memory.note_passage(Provenance("other", "Something else entirely."))
+    assert memory.recent_passages(5, source="chat") == [SENTENCE.passage, "How are you today?"]
+    assert memory.recent_passages(1) == ["Something else entirely."]
+    memory.note_passage(Provenance("chat", SENTENCE.passage))
+    assert memory.recent_passages(1) == [SENTENCE.passage]
+    assert memory.count().passages == 3
+    best = memory.passages("Where was Marie Curie born?", k=1)
+    assert [(match.text, match.source) for match in best] == [(SENTENCE.passage, "chat")]
+    assert memory.passages("  ") == []
+
+
+def test_adding_nothing_changes_nothing(memory):
+    assert memory.add([]) == []
+    memory.add([Triple("Anna", "likes", "tea")])
+    before = memory.history()
+    memory.add([Triple("Anna", "likes", "tea")])
+    assert memory.history() == before
+
+
+def test_a_passage_that_is_no_text_is_refused(memory):
+    for passage in ("\x00", "\ud800", "x" * 100_001):
+        with pytest.raises(InvalidInput):
+            memory.add([Triple("Anna", "likes", "tea", provenance=(Provenance("chat", passage),))])
+    assert memory.count() == Counts()
+
+
+def test_settings_come_from_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("MEMAGENT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MEMAGENT_NAMESPACE", "anna")
+    with Memory.open(settings=Settings(_env_file=None)) as opened:
+        assert (opened.home, opened.namespace) == (tmp_path / "home", "anna")
