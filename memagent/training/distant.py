@@ -24,7 +24,7 @@ from memagent.ontology import default_ontology
 from memagent.training.corpus import articles, wikipedia_files
 from memagent.training.grammar.phrasings import phrasings
 from memagent.training.readers import Fact, Report, Statement, read_docred_facts, read_kamel, titles
-from memagent.training.readers.spelling import Span, sentences
+from memagent.training.readers.spelling import MONTHS, Span, sentences
 from memagent.training.readers.statements import partial, stated
 from memagent.triples import Triple
 
@@ -47,6 +47,7 @@ BETWEEN: dict[str, re.Pattern[str] | None] = {  # relations whose cue is the ver
     **dict.fromkeys(  # no text of that kind is a sure sign
         (
             "basin country",
+            "continent",
             "contains administrative territorial entity",
             "country of origin",
             "ethnic group",
@@ -76,6 +77,8 @@ BETWEEN: dict[str, re.Pattern[str] | None] = {  # relations whose cue is the ver
 _DOUBT = re.compile(
     r"\b(?:not|never|nor|no longer|rumou?r\w*|alleged\w*|unsuccessful\w*|failed|refused|declined|proposed|if|might)\b|n't\b", re.IGNORECASE
 )
+_VAGUE = {"city", "government", "town"}  # cues that the grammar cannot tell to be none
+_IN_A_DATE = re.compile(rf"(?:\d,?|\b(?:{'|'.join(MONTHS)}),?) $")  # what stands before a year or month that is part of a date
 _PRONOUN = re.compile(r"(?:He|She|It|His|Her|Its)\b")
 _WORD = re.compile(r"\w+")
 _SLOT = re.compile(r"\{[^}]*\}")
@@ -192,6 +195,8 @@ def _candidates(passage: Passage, i: int, facts: Facts, report: Report) -> list[
     for subject, subject_span in _subjects(passage, i, named):
         known = facts.about(passage.title if subject == _plain(passage.title) else subject)
         for other, other_span in named:
+            if _IN_A_DATE.search(focus, 0, other_span[0]) and (other.isdigit() or other.startswith(MONTHS)):
+                continue
             for relation in known.get(other, ()):
                 person = default_ontology()[relation].domain == ("person",)
                 if person and " " not in subject and subject != _plain(passage.title):
@@ -287,7 +292,7 @@ def cues() -> dict[str, frozenset[str]]:
         relation: frozenset(
             word
             for word, part in share.items()
-            if part >= OFTEN and spread[word] <= SPREAD and part >= RARER * (totals[word] - part) / others
+            if word not in _VAGUE and part >= OFTEN and spread[word] <= SPREAD and part >= RARER * (totals[word] - part) / others
         )
         for relation, share in shares.items()
     }

@@ -1,0 +1,77 @@
+"""Distant supervision: which sentences are taken to state a known fact, and which are not."""
+
+from __future__ import annotations
+
+import pytest
+
+from memagent.ontology import default_ontology
+from memagent.training.distant import BETWEEN, Facts, cues, matched, named_in, passages
+from memagent.training.readers import Fact, Report, Statement
+from memagent.triples import Triple
+
+FACTS = Facts(
+    [
+        Fact("Moss Country", "author", ("Ylva Tarn",)),
+        Fact("Ylva Tarn", "place of birth", ("Vask",)),
+        Fact("Ylva Tarn", "date of birth", ("3 May 1880",)),
+        Fact("Quill Works", "founded by", ("Bo Marsh",)),
+        Fact("Bo Marsh", "spouse", ("Ada Holt",)),
+    ]
+)
+
+
+def found(title: str, text: str, *, limit: int = 10) -> list[Statement]:
+    return matched(passages(title, text), FACTS, Report(), limit)
+
+
+def triples(title: str, text: str) -> list[Triple]:
+    return [triple for statement in found(title, text) for triple in statement.triples]
+
+
+def test_two_names_and_a_cue_make_a_partial_statement() -> None:
+    (statement,) = found("Moss Country", "Moss Country is a long and salty novel. It was written by Ylva Tarn, a miller.")
+    assert statement.triples == (Triple("Moss Country", "author", "Ylva Tarn"),)
+    assert statement.context == "Moss Country is a long and salty novel."
+    assert statement.partial
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Moss Country stood on the shelf beside a portrait of the late Ylva Tarn and her cat.",  # no cue
+        "Moss Country, a long novel, was not written by Ylva Tarn, whatever the label says about it.",  # denied
+        "Moss Country, a long novel, was written by Ylva Tarn Holt, a miller from the north of Vask.",  # a longer name
+    ],
+)
+def test_what_is_not_sure_is_left_out(text: str) -> None:
+    assert triples("Moss Country", text) == []
+
+
+def test_life_dates_and_places_of_birth() -> None:
+    text = "Ylva Tarn (3 May 1880 – 1 June 1950) was a miller and a writer. She was born in Vask and went to sea at twelve."
+    assert triples("Ylva Tarn", text) == [Triple("Ylva Tarn", "date of birth", "3 May 1880"), Triple("Ylva Tarn", "place of birth", "Vask")]
+
+
+def test_no_more_than_the_limit_of_one_relation() -> None:
+    text = "Quill Works was founded by Bo Marsh. Quill Works, founded by Bo Marsh, makes pens. Bo Marsh married Ada Holt."
+    report = Report()
+    statements = matched(passages("Quill Works", text), FACTS, report, limit=1)
+    assert [triple.relation for statement in statements for triple in statement.triples] == ["founded by", "spouse"]
+    assert report["kept: founded by"] == report["over the limit: founded by"] == 1
+
+
+def test_headings_part_the_passages() -> None:
+    lead = "Vask is a town on the salt coast, known for its mills and its bells."
+    body = "The mills were built by people who came over the sea in open boats."
+    assert [(p.text, p.first) for p in passages("Vask", f"{lead}\n{lead}\nHistory.\n{body}")] == [(f"{lead} {lead}", True), (body, False)]
+
+
+def test_the_longest_name_at_a_place_is_found() -> None:
+    assert [name for name, _ in named_in("Old Vask and Vask", {"Old Vask", "Vask", "Old"})] == ["Old Vask", "Vask"]
+
+
+def test_cues_come_from_the_grammar() -> None:
+    assert "wrote" in cues()["author"]
+    assert "married" in cues()["spouse"]
+    assert not cues()["author"] & {"the", "and", "was"}
+    assert set(BETWEEN) <= set(default_ontology().names)
