@@ -18,7 +18,8 @@ from typing import Any, Protocol, TypeVar
 from tqdm import tqdm
 
 from evals.case import DataFile, MissingData, Outcome
-from memagent import Reply, Settings, Triple
+from memagent import Agent, Reply, Settings, Triple
+from memagent.model.seam import LanguageModel
 from memagent.ontology import Ontology, default_ontology
 
 Item = TypeVar("Item")
@@ -30,11 +31,11 @@ class Talker(Protocol):
     def reply(self, text: str, *, thread: str = ..., speaker: str | None = ...) -> Reply:
         """Write what the person states, then answer."""
 
-    def ask(self, question: str, *, thread: str | None = ...) -> Reply:
+    def ask(self, question: str) -> Reply:
         """Answer without writing."""
 
     def remember(self, text: str, *, speaker: str | None = ..., source: str = ...) -> list[Triple]:
-        """Write what the text states."""
+        """Write what the text states; `speaker=""` is running text, a source gives earlier texts of that source as context."""
 
     def forget(self, what: str) -> object:
         """Erase everything about a name."""
@@ -100,11 +101,9 @@ def progress(items: Sequence[Item], what: str) -> Iterable[Item]:
 
 
 @contextmanager
-def fresh_agents(settings: Settings) -> Iterator[FreshAgent]:
+def fresh_agents(settings: Settings, model: LanguageModel | None = None) -> Iterator[FreshAgent]:
     """Give a function that opens agents over one model, each in a home of its own that is removed when it closes."""
-    from memagent import Agent
-
-    with tempfile.TemporaryDirectory(prefix="memagent-evals-") as first, Agent.open(first, settings=settings) as loaded:
+    with tempfile.TemporaryDirectory(prefix="memagent-evals-") as first, Agent.open(first, settings=settings, model=model) as loaded:
 
         @contextmanager
         def agent() -> Iterator[Talker]:

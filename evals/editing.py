@@ -5,9 +5,9 @@
   locality        an unrelated question gets the same answer as before the first edit
 
 An edit is told to the agent as one text, the question and its new answer: "What is the product made by UniFirst?
-unmanned aircraft." (`edit_text`); zsRE has no declarative form of it. Questions are asked without writing.
-Right is an exact match after SQuAD's normalisation, of the reply's text or of the one answer that the memory gave;
-`... (contained)` asks only that the new answer stands in the text. No gold answer filters the memory.
+unmanned aircraft." (`Edit.text`), for zsRE has no declarative form of it; no other edit is its context. Questions are
+asked without writing. Right is an exact match after SQuAD's normalisation, of the reply's text or of the one answer that
+the memory gave; `... (contained)` asks only that the new answer stands in the text. No gold answer filters the memory.
 
 Edits that were not reliable are split as in the paper: not written, written but not found, found but not used.
 """
@@ -95,7 +95,7 @@ def steps(number: int) -> list[int]:
 def _tell(agent: Talker, edit: Edit) -> bool:
     """Whether a triple with the new answer was written."""
     try:
-        triples = agent.remember(edit.text)
+        triples = agent.remember(edit.text, speaker="", source=edit.text)
     except MemagentError:
         return False
     return any(normalise(edit.answer) in (normalise(t.subject), normalise(t.object)) for t in triples)

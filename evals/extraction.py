@@ -94,7 +94,7 @@ def read(agent: Talker, text: Text, ontology: Ontology) -> Read:
     error = ""
     for part in text.parts:
         try:
-            written.append(tuple(agent.remember(part, source=text.name)))
+            written.append(tuple(agent.remember(part, speaker="", source=text.name)))
         except MemagentError as failure:
             written.append(())
             error = f"{type(failure).__name__}: {failure}"
@@ -113,6 +113,8 @@ def _about(names: Relations, written: Collection[Triple], text: Text, ontology: 
     """The counts of one relation: its facts, and the triples that carry its name (right if they state any fact)."""
     facts = [fact for fact in text.facts if fact.relations == names]
     carried = [triple for triple in written if triple.relation in names or f"~{triple.relation}" in names]
+    if not facts and not carried:
+        return Counts()
     counts = count(carried, text.facts, text.allowed, ontology)
     return replace(counts, found=count(written, facts, text.allowed, ontology).found, wanted=len(facts))
 

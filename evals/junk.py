@@ -87,7 +87,7 @@ def _tell(dialogue: Dialogue, bench: Bench) -> list[Told]:
 def _remember(agent: Talker, turn: str) -> tuple[Triple, ...]:
     """A turn that the agent refuses leaves no trace."""
     try:
-        return tuple(agent.remember(turn))
+        return tuple(agent.remember(turn, source="dialogue"))
     except MemagentError:
         return ()
 

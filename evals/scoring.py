@@ -74,8 +74,8 @@ def score(units: Iterable[Counts], statistic: Statistic = recall, *, seed: int =
     n = int(table[:, 1 if statistic is precision else 3].sum())
     if value is None:
         return Score(None, None, None, n)
-    draws = np.random.default_rng(seed).integers(len(table), size=(ROUNDS, len(table)))
-    values = statistic(np.stack([table[draw].sum(axis=0) for draw in draws]))
+    times = np.random.default_rng(seed).multinomial(len(table), np.full(len(table), 1 / len(table)), size=ROUNDS)  # each unit is drawn
+    values = statistic(times @ table)
     low, high = np.nanpercentile(values, [2.5, 97.5])
     return Score(round(value, 6), round(float(low), 6), round(float(high), 6), n)
 

@@ -32,7 +32,7 @@ class ScriptedTalker:
         answer = self.ask(text)
         return Reply(answer.text, answer.known, answer.calls, answer.matches, written)
 
-    def ask(self, question: str, *, thread: str | None = None) -> Reply:
+    def ask(self, question: str) -> Reply:
         """The names that fit, separated by commas."""
         query = self.questions.get(question)
         if query is None:

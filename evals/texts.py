@@ -49,8 +49,6 @@ PROPERTIES = {  # KnowledgeNet's names; `~`: said from the object to the subject
 }
 HYPHEN = re.compile(r"(?<=[^\W\d]) - (?=[^\W\d])|(?<=\d) - (?=\d)")  # as a token between two words or two numbers
 PRONOUNS = re.compile("he|him|his|himself|she|her|hers|herself|it|its|they|them|their|we|our|i|me|my|who|whom|whose|which|that", re.I)
-
-
 Relations = frozenset[str]  # names that say the same; after `~`: said from the object to the subject
 
 

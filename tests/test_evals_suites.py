@@ -191,7 +191,7 @@ def test_the_command_names_the_missing_file_and_goes_on(data: Path, capsys: pyte
 
 
 def test_without_arguments_only_the_suite_that_needs_no_data_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([], agents=ScriptedTalker().fresh) == 0
+    assert main(["--limit", "5"], agents=ScriptedTalker().fresh) == 0
     out = capsys.readouterr().out
     assert "overall" in out and "sentences" not in out
 
