@@ -81,7 +81,7 @@ class LocalModel:
         focus = f"{request.speaker}: {request.focus}" if request.speaker else request.focus
         ids = [marks.begin]
         for sentence in request.context:
-            ids += marks.text(sentence)
+            ids += marks.text(f"{request.speaker}: {sentence}" if request.speaker else sentence)
         ids = ids[-self.reach // 2 :]
         ids += [marks.focus_open, *marks.text(focus), marks.focus_close, marks.write_open]
         here = spans(request.focus)
@@ -106,6 +106,8 @@ class LocalModel:
                 wished = choice.wished
                 in_vain = [self.marks.read_open, *(self._reads.tokens(wished) if wished else (self.marks.read_answer,)), self.marks.close]
             said = self._say(ids + in_vain, request)
+            if request.answers and not in_vain and not _names_all(self.marks.plain(said), request.answers):
+                said = [*self.marks.text(f"{_listed(request.answers)}."), self.marks.end]
             return Draft((*in_vain, *said), self.marks.plain(said), asked_in_vain=bool(in_vain), confidence=choice.confidence)
 
     def answered(self, answers: Sequence[str]) -> list[int]:
@@ -143,6 +145,16 @@ class LocalModel:
         entry.ids = list(ids)
         self.pool.put(key, entry)
         return entry, torch.log_softmax(output.logits[0, -1].float(), dim=-1)
+
+
+def _names_all(text: str, answers: Sequence[str]) -> bool:
+    """Whether the model's words hold what the memory answered; a reply that misspells an answer is not one."""
+    said = text.casefold()
+    return all(answer.casefold() in said for answer in answers)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 class PrefixScorer:

@@ -155,7 +155,9 @@ class Teacher:
         return self._distractors(), g.decorated(g.tell(g.fact(relation), speaker or SPEAKER, first_person=True))
 
     def _write_kin(self, speaker: str | None) -> tuple[list[str], Told]:
-        return self._distractors(1), self.grammar.decorated(self.grammar.kin_told(speaker or SPEAKER))
+        g = self.grammar
+        told = g.kin_introduced(speaker or SPEAKER) if self.rng.random() < 0.35 else g.kin_told(speaker or SPEAKER)
+        return self._distractors(1), g.decorated(told)
 
     def _write_several(self, speaker: str | None) -> tuple[list[str], Told]:
         g = self.grammar
@@ -170,8 +172,10 @@ class Teacher:
         one = g.fact()
         same = self.rng.random() < 0.7
         like = [r for r in g.relations if set(g.ontology[r].domain) & set(g.ontology[one.relation].domain)]
-        second = g.tell(g.fact(g.relation(like), one.subject) if same else g.fact())
-        return self._distractors(1), g.decorated(g.joined(g.tell(one), second))
+        told = g.joined(g.tell(one), g.tell(g.fact(g.relation(like), one.subject) if same else g.fact()))
+        if self.rng.random() < 0.25:
+            told = g.joined(told, g.tell(g.fact(g.relation(like), one.subject)))
+        return self._distractors(1), g.decorated(told)
 
     def _write_pronoun(self, speaker: str | None) -> tuple[list[str], Told]:
         """The subject stands in the context, a pronoun in the focus; a distractor may stand between."""
@@ -291,7 +295,7 @@ class Teacher:
     def _kin_turn(self) -> Turn:
         """"Where does my sister live?": first who she is, then where she lives."""
         g = self.grammar
-        relation, words = self.rng.choice(list(g.kin.items()))
+        relation, words = self.rng.choice(list(g.kin_words.items()))
         person = g.names.of("pet_name") if relation == "pet" else g.names.given_name()
         about = g.relation(KIN_QUESTIONS_PETS if relation == "pet" else KIN_QUESTIONS)
         fact = Fact(Name.plain(f"my {self.rng.choice(words)}"), about, g.object(about))
@@ -344,7 +348,7 @@ def _filled(template: str, fact: Fact) -> str:
     return fill(template, {"s": fact.subject.text, "o": fact.object.text})
 
 
-WRITE_KINDS = {"one": 8.0, "first": 4.0, "kin": 2.5, "several": 1.5, "two": 3.0, "pronoun": 2.0, "change": 3.0, "elliptic": 1.0, "never": 2.5, "nothing": 1.5, "question": 2.0}
+WRITE_KINDS = {"one": 8.0, "first": 4.0, "kin": 2.5, "several": 2.5, "two": 4.0, "pronoun": 2.0, "change": 3.0, "elliptic": 1.0, "never": 2.5, "nothing": 1.5, "question": 2.0}
 ELLIPTIC_RELATIONS = ("capital", "head of government", "head of state", "headquarters location", "chief executive officer", "head coach", "price", "deadline", "owned by", "chairperson",
                       "access code", "phone number", "email address", "opening hours", "population", "currency", "official language", "location", "website", "address", "colour")  # fmt: skip
 KIN_QUESTIONS = ("residence", "residence", "employer", "occupation", "place of birth", "birthday", "age", "hobby", "allergic to", "favourite food", "phone number", "email address", "vehicle", "likes",

@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from memagent.ontology import Ontology, Relation, default_ontology
 from memagent.training.grammar.names import Name, Names
@@ -127,7 +128,8 @@ class Grammar:
         self.facts = facts or {}
         self.ontology = ontology or default_ontology()
         self.talk = lists("talk.toml")
-        self.kin = lists("kin.toml")
+        self.kin: dict[str, Any] = lists("kin.toml")
+        self.kin_words: dict[str, list[str]] = {relation: words for relation, words in self.kin.items() if relation != "class_nouns"}
 
     # ---- facts
 
@@ -162,7 +164,7 @@ class Grammar:
         """Somebody by a role or kinship instead of a name."""
         if self.rng.random() < 0.3:
             return self.role()
-        word = self.rng.choice([w for group, words in self.kin.items() if group != "pet" for w in words])
+        word = self.rng.choice([w for group, words in self.kin_words.items() if group != "pet" for w in words])
         return Name.plain(f"my {word}")
 
     def role(self) -> Name:
@@ -205,9 +207,18 @@ class Grammar:
         lists_ = self.phrasings[fact.relation]
         if first_person and lists_.first:
             return self._first(fact, lists_.first, speaker)
+        fact = self._with_class_noun(fact)
         names = [register] if register else self.rng.choices(["statements", "spoken", "notes"], [5, 4, 1.5])
         template = self.rng.choice(getattr(lists_, names[0]) or lists_.statements or lists_.spoken)
         return self._told(template, fact)
+
+    def _with_class_noun(self, fact: Fact) -> Fact:
+        """Now and then "the singer Anna Ruiz", "the town of Glim": the noun is no part of the name."""
+        subject = fact.subject
+        nouns = self.kin["class_nouns"].get(subject.kind)
+        if not nouns or subject.text != subject.name or not subject.text[:1].isupper() or self.rng.random() > 0.08:
+            return fact
+        return replace(fact, subject=replace(subject, text=f"{self.rng.choice(nouns)} {subject.text}"))
 
     def _told(self, template: str, fact: Fact, **slots: str) -> Told:
         text = fill(template, {"s": fact.subject.text, "o": fact.object.text, **slots})
@@ -247,7 +258,7 @@ class Grammar:
 
     def kin_told(self, speaker: str = SPEAKER) -> Told:
         """"My sister Anna lives in Oslo.": who it is, and something about her."""
-        relation, words = self.rng.choice(list(self.kin.items()))
+        relation, words = self.rng.choice(list(self.kin_words.items()))
         person = self.names.of("pet_name") if relation == "pet" else self.names.given_name()
         word = self.rng.choice(words)
         about = self.relation(ABOUT_PETS if relation == "pet" else ABOUT_PEOPLE)
@@ -257,6 +268,21 @@ class Grammar:
         link = Fact(Name.plain(speaker), relation, person)
         first = Triple(speaker, relation, person.name)
         return Told(text, (first, *told.triples), (link, *told.facts), about_speaker=True)
+
+    def kin_introduced(self, speaker: str = SPEAKER) -> Told:
+        """"I have a sister, Anna, and she lives in Oslo.": first who it is, then something about her."""
+        relation, _ = self.rng.choice(list(self.kin_words.items()))
+        person = self.names.of("pet_name") if relation == "pet" else self.names.given_name()
+        about = self.relation(ABOUT_PETS if relation == "pet" else ABOUT_PEOPLE)
+        first = self._first(Fact(Name.plain(speaker), relation, person), self._objects_of_speaker(relation), speaker)
+        first = replace(first, facts=(Fact(Name.plain(speaker), relation, person),))
+        second = self.tell(Fact(person, about, self.object(about)), register=self.rng.choice(["spoken", "statements"]))
+        shorter = self.with_pronoun(second, person.pronoun) if self.rng.random() < 0.7 else None
+        return self.joined(first, shorter or second)
+
+    def _objects_of_speaker(self, relation: str) -> list[str]:
+        """First-person phrasings whose subject is the speaker."""
+        return [t for t in self.phrasings[relation].first if "s}" not in t] or ["{o} is my " + self.kin_words[relation][0] + "."]
 
     def change(self, fact: Fact, old: str, speaker: str = SPEAKER, first_person: bool = False) -> Told:
         """A sentence that says that the fact is new; `old` was so before."""
@@ -320,7 +346,8 @@ class Grammar:
             text = f"{head} and {second.text[len(subject) + 1 :]}"
         else:
             link = self.rng.choice([", and ", ", while ", "; ", ", and also ", " – "])
-            tail = second.text
+            replaced = self.with_pronoun(second, second.facts[0].subject.pronoun) if second.facts and self.rng.random() < 0.4 else None
+            tail = second.text if replaced is None or not same else replaced.text
             if tail.split()[0] in LOWERED:
                 tail = tail[:1].lower() + tail[1:]
             text = head + link + tail
@@ -403,7 +430,7 @@ class Grammar:
         slots = {"s": question.fact.subject.text, "o": question.fact.object.text}
         if not answers:
             usable = [t for t in lists_.none_answers if "o}" not in t]
-            if question.about_speaker or question.inverse or self.rng.random() < 0.6 or not usable:
+            if question.about_speaker or question.inverse or self.rng.random() < 0.85 or not usable:
                 return str(self.rng.choice(self.talk["unknown_replies"]))
             return fill(self.rng.choice(usable), slots)
         if question.yes_no:
@@ -443,4 +470,4 @@ PLAIN_QUESTIONS = ("What is the {r} of {s}?", "What is {s}'s {r}?", "{s} {r}?", 
 VERBAL = re.compile(
     r"\b(?:by|in|at|to|on|is|are|was|has|have|goes|lives|works|plays|took|take|takes|owns|owned|drives|eats|made|knows|loves|hates|leads|runs|won|belongs|contains|costs|weighs|resides|comes|comes from|grew|can't|fond|busy|wants|wishes|would|stand|replaces|replaced|learning|studies|speaks|borders|leaves|starts|begins|ends|lasts|shut|set|scared|afraid|allergic|starring|stars|used|written|followed|follows|kept|consists|includes|produces|makes|split|broke|signed|known|called|inspired|taught|named|died|killed|buried|born|served|fought|appears|competed|participant|separated|influenced|composed|possesses|holds|going|does|do|rides|which|what|how|why|old|tall|instance|subclass|follows)\b|\bof$|^(?:part|age|birthday|likes)"
 )
-LOWERED = frozenset("The A An In On At After Since Among Today Now My Our His Her Its This That These If It There We You They Who What Where When Which Please Last Next For From With As One Every Both".split())
+LOWERED = frozenset("He She The A An In On At After Since Among Today Now My Our His Her Its This That These If It There We You They Who What Where When Which Please Last Next For From With As One Every Both".split())

@@ -14,14 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 FOLDER = Path(__file__).parent
-FILES = (
-    "encyclopaedia_1.toml",
-    "encyclopaedia_2.toml",
-    "encyclopaedia_3.toml",
-    "personal_people.toml",
-    "personal_life.toml",
-    "everyday_things.toml",
-)
+OTHER_FILES = ("names.toml", "talk.toml", "kin.toml")  # not phrasings of relations
 Split = Literal["train", "held out"]
 NEVER_HELD_OUT = ("answers", "inverse_answers", "many_answers", "none_answers")  # what the model says, not what it reads
 
@@ -66,12 +59,21 @@ def _chosen(table: dict[str, list[str]], split: Split) -> Phrasings:
     return Phrasings(**lists)
 
 
+def _merge(tables: dict[str, dict[str, list[str]]], more: dict[str, dict[str, list[str]]]) -> None:
+    """Add the lists of one file; a relation may stand in several."""
+    for relation, lists_ in more.items():
+        for name, sentences in lists_.items():
+            known = tables.setdefault(relation, {}).setdefault(name, [])
+            known += [s for s in sentences if s not in known]
+
+
 @lru_cache(maxsize=2)
 def phrasings(split: Split = "train") -> dict[str, Phrasings]:
     """The phrasings of every relation, by its name."""
-    tables: dict[str, Any] = {}
-    for file in FILES:
-        tables |= tomllib.loads((FOLDER / file).read_text(encoding="utf-8"))
+    tables: dict[str, dict[str, list[str]]] = {}
+    for file in sorted(FOLDER.glob("*.toml")):
+        if file.name not in OTHER_FILES:
+            _merge(tables, tomllib.loads(file.read_text(encoding="utf-8")))
     return {relation: _chosen(table, split) for relation, table in tables.items()}
 
 
