@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from memagent.errors import InvalidInput, MalformedCall
-from memagent.triples import Query, Triple
+from memagent.triples import Query, Triple, check_name
 
 Value = TypeVar("Value")
 
@@ -71,6 +71,8 @@ class ReadCall:
     def __post_init__(self) -> None:
         if not 1 <= len(self.queries) <= MAX_QUERIES:
             raise InvalidInput(f"a read call has one to {MAX_QUERIES} queries, not {len(self.queries)}")
+        if self.answers is not None:
+            object.__setattr__(self, "answers", tuple(check_name(answer, "answer") for answer in self.answers))
 
     def render(self) -> str:
         """The call as text; without answers it stops where the memory is to answer."""
@@ -133,9 +135,9 @@ def parse_read(text: str) -> ReadCall:
         return ReadCall(tuple(queries))
     answers: list[str] = []
     if not reader.at(CLOSE):
-        answers.append(reader.name())
+        answers.append(reader.answer())
         while reader.take(NEXT):
-            answers.append(reader.name())
+            answers.append(reader.answer())
     reader.expect(CLOSE)
     reader.end()
     return ReadCall(tuple(queries), tuple(answers))
@@ -185,6 +187,11 @@ class _Reader:
             self.position = start
             raise self.broken("a name is missing")
         return name
+
+    def answer(self) -> str:
+        start = self.position
+        name = self.name()
+        return self._legal(start, lambda: check_name(name, "answer"))
 
     def triple(self) -> Triple:
         start = self.position

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from memagent.errors import OntologyError
+from memagent.errors import InvalidInput, OntologyError
 from memagent.triples import check_name
 
 DEFAULT_FILE = Path(__file__).with_name("ontology.toml")
@@ -117,7 +117,15 @@ def read_relations(path: Path) -> list[Relation]:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise OntologyError(f"{path}: {error}", hint="an ontology file is TOML, see memagent/ontology.toml") from error
-    return [_relation(path, name, table) for name, table in tables.items()]
+    relations = []
+    for name, table in tables.items():
+        try:
+            relations.append(_relation(name, table))
+        except InvalidInput as error:
+            raise OntologyError(f"{path}: {name!r}: {error}") from error
+        except OntologyError as error:
+            raise OntologyError(f"{path}: {error}", hint=error.hint) from error
+    return relations
 
 
 _LISTS = {"other_names", "domain", "range"}
@@ -125,19 +133,19 @@ _TEXTS = {"description", "inverse", "wikidata"}
 _FLAGS = {"symmetric", "one", "inverse_one"}
 
 
-def _relation(path: Path, name: str, table: Any) -> Relation:
+def _relation(name: str, table: Any) -> Relation:
     if not isinstance(table, Mapping):
-        raise OntologyError(f"{path}: {name!r} must be a table", hint=f'write ["{name}"] and its fields below')
+        raise OntologyError(f"{name!r} must be a table", hint=f'write ["{name}"] and its fields below')
     fields: dict[str, Any] = {"name": check_name(name, "relation")}
     for key, value in table.items():
         if key in _LISTS and _is_texts(value):
-            fields[key] = tuple(value)
+            fields[key] = tuple(check_name(item, key.replace("_", " ").removesuffix("s")) for item in value)
         elif (key in _TEXTS and isinstance(value, str)) or (key in _FLAGS and isinstance(value, bool)):
             fields[key] = value
         elif key == "compositions" and _is_texts(value):
             fields[key] = tuple(map(parse_composition, value))
         else:
-            raise OntologyError(f"{path}: {name!r} has an unknown or ill-typed field {key!r}")
+            raise OntologyError(f"{name!r} has an unknown or ill-typed field {key!r}")
     return Relation(**fields)
 
 

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 MAX_FOCUS = 400  # characters; a longer sentence is cut at a comma or space, so that a call stays within the model's reach
 _BOUNDARY = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|\n+")
-_PLAIN_WORD = re.compile(r"(?:\b[a-z]{3,}|[!?])[.!?…\"'”’)\]]*$")  # after it even a small letter begins a sentence, as people type in a chat
+_PLAIN_WORD = re.compile(r"(?:\b[a-z]{3,}|[!?])[.!?…)\]]*$")  # after it even a small letter begins a sentence, as people type in a chat
 _NO_END = re.compile(
-    r"(?:\b[A-Z]|\b(?:Dr|Mr|Mrs|Ms|Prof|St|Sr|Jr|Gen|Col|Sgt|Capt|Lt|Rev|Hon|Gov|Sen|vs|etc|e\.g|i\.e|cf|No|Nr|Vol|Fig|approx|ca|Mt|Ft|Ave|Blvd|Dept|Univ|b|d|a\.m|p\.m))\.$"
+    r"\b(?:[A-Z]|Dr|Mr|Mrs|Ms|Prof|St|Sr|Jr|Gen|Col|Sgt|Capt|Lt|Rev|Hon|Gov|Sen|vs|etc|e\.g|i\.e|cf|approx|ca|Mt|Ft|Ave|Blvd|Dept|Univ"
+    r"|b|d|a\.m|p\.m)\.$"
 )
+_NUMBERED = re.compile(r"\b(?:No|Nr|Vol|Fig)\.$")  # no end before a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,9 @@ def sentences(passage: str) -> Iterator[tuple[int, int]]:
 
 def _goes_on(so_far: str, following: str) -> bool:
     """Whether a full stop ends an abbreviation rather than the sentence."""
-    return bool(_NO_END.search(so_far)) or (following.islower() and not _PLAIN_WORD.search(so_far))
+    if _NO_END.search(so_far) or (following.isdigit() and _NUMBERED.search(so_far)):
+        return True
+    return following.islower() and not _PLAIN_WORD.search(so_far)
 
 
 def _pieces(passage: str, start: int, end: int) -> Iterator[tuple[int, int]]:

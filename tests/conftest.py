@@ -4,9 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from memagent import Settings
 from memagent.memory import CharacterEmbedder, Memory
+
+settings.register_profile("quick", max_examples=60, deadline=None, derandomize=True)  # the same on a busy machine
+settings.load_profile("quick")
 
 
 @pytest.fixture
