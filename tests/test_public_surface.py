@@ -3,7 +3,6 @@
 import ast
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -58,16 +57,12 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def test_importing_is_quick_and_loads_no_library_of_weight():
-    code = "import sys, memagent; print(*(m for m in ('torch', 'chromadb', 'transformers', 'langgraph', 'gradio') if m in sys.modules))"
-    took = []
-    for _ in range(3):  # the best of three: the machine may be busy
-        start = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-        took.append(time.perf_counter() - start)
-        assert done.stdout.strip() == ""
-        if took[-1] < 1.0:
-            break
-    assert min(took) < 1.0
+    code = "import sys, time, memagent; print(time.process_time()); "
+    code += "print(*{'torch', 'chromadb', 'transformers', 'langgraph', 'gradio'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    seconds, loaded = done.stdout.split("\n")[:2]  # of the processor: what else the machine does is not counted
+    assert float(seconds) < 1.0
+    assert loaded == ""
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -70,8 +70,8 @@ def ingest(args: argparse.Namespace, settings: Settings) -> Outcome:
     with Agent.open(settings=settings) as agent:
         for name, text in texts.items():
             print(f"reading {visible(name)}", file=sys.stderr)
-            document = _written(agent.remember_events(text, source=name)).document
-            files.append({"file": name, **document})
+            events = agent.remember_events(text, speaker="", source=name)  # running text: the "I" in it is not who ingests it
+            files.append({"file": name, **_written(events).document})
     lines = [f"{visible(f['file'])}: {counted(len(f['triples']), 'triple')}, {len(f['rejected'])} rejected" for f in files]
     return Outcome({"files": files}, lines)
 
