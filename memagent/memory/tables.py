@@ -122,8 +122,8 @@ class TripleRow(Base, table=True):
 
     __tablename__ = "triple"
     __table_args__ = (
-        Index("triple_subject", "subject", "relation"),
-        Index("triple_object", "object", "relation"),
+        Index("triple_subject", "subject", "relation", "object"),
+        Index("triple_object", "object", "relation", "subject"),
         _part("triple_listing", "retracted_at IS NULL", "namespace", "id", "to_key", "retracted_at"),
         Index("triple_created", "created_by"),
         _part("triple_retracted", "retracted_by IS NOT NULL", "retracted_by"),

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 
 from memagent.errors import InvalidInput
 from memagent.memory import journal, linking, relations
-from memagent.memory.database import chunks, insert_all, listed
+from memagent.memory.database import chunks, fetch, insert_all, listed
 from memagent.memory.moments import after_moment, first_moment, key_of, now
 from memagent.memory.space import Space
 from memagent.memory.tables import PassageRow, ProvenanceRow, TripleRow
@@ -24,6 +24,7 @@ from memagent.ontology import Relation
 from memagent.triples import MAX_NAME, Provenance, Triple
 
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+FEW = 16  # triples of an online write; more of them are looked up by their subjects
 MAX_PASSAGE = 100_000  # characters; longer text is for `ingest` to cut
 
 
@@ -64,8 +65,10 @@ class Writer:
         self.retired: dict[int, int | None] = {}  # stored version -> the version that takes its place
         self.fresh: list[Version] = []
         self.kind = "add"
-        self._by_subject: dict[tuple[int, int], list[Version]] = {}
-        self._by_object: dict[tuple[int, int], list[Version]] = {}
+        self._one: set[int] = set()
+        self._inverse_one: set[int] = set()
+        self._same: dict[tuple[int, int, int], list[Version]] = {}
+        self._rivals: dict[tuple[str, int, int], list[Version]] = {}
 
     def run(self) -> list[Triple]:
         """Store the triples and return them as stored, one each, in order."""
@@ -77,37 +80,53 @@ class Writer:
         self._load(names, numbers, rules)
         written = []
         for triple in self.triples:
-            version = self._write(triple, names[triple.subject], numbers[triple.relation], names[triple.object], rules[triple.relation])
+            version = self._write(triple, names[triple.subject], numbers[triple.relation], names[triple.object])
             version.sources.extend(triple.provenance)
             written.append(replace(triple, subject=version.subject.canonical, object=version.target.canonical))
         self._store(changed=fresh_names > 0)
         return written
 
     def _load(self, names: dict[str, linking.Linked], numbers: dict[str, int], rules: dict[str, Relation]) -> None:
-        """The versions that the triples may meet: same subject and relation, or same object where that is one-valued."""
-        pairs = {(names[t.subject].entity, numbers[t.relation]) for t in self.triples}
-        inverse = {(names[t.object].entity, numbers[t.relation]) for t in self.triples if rules[t.relation].inverse_one}
-        for version in _stored(self.connection, "s", pairs):
-            self._remember(version)
-        held = {version.id for versions in self._by_subject.values() for version in versions}
-        for version in _stored(self.connection, "o", inverse):
-            if version.id not in held:
-                self._remember(version)
+        """The versions that the triples may meet: the same three sides, or a rival by a one-valued relation."""
+        self._one = {numbers[name] for name, rule in rules.items() if rule.one}
+        self._inverse_one = {numbers[name] for name, rule in rules.items() if rule.inverse_one}
+        meanings = [(names[t.subject].entity, numbers[t.relation], names[t.object].entity) for t in self.triples]
+        # Entities of this call have no past; what has ended can only be met by a triple with dates.
+        old = [meaning for meaning in meanings if meaning[0] < self.change]
+        since = "" if any(t.valid_from or t.valid_to for t in self.triples) else self.moment
+        whole = old if len(old) > FEW else [meaning for meaning in old if meaning[1] in self._one]
+        exact = [] if len(old) > FEW else [meaning for meaning in old if meaning[1] not in self._one]
+        inverse = [meaning for meaning in meanings if meaning[1] in self._inverse_one and meaning[2] < self.change]
+        found: dict[int, Version] = {}
+        for query, side, wanted in ((_OF_SUBJECT, 0, whole), (_OF_BOTH, 0, exact), (_OF_OBJECT, 2, inverse)):
+            for version in _stored(self.connection, query, side, wanted, since):
+                found.setdefault(version.id, version)
+        for number in sorted(found):
+            self._remember(found[number])
+
+    def _places(self, version: Version) -> Iterator[list[Version]]:
+        """The lists in which the version is looked up."""
+        subject, relation, target = version.subject.entity, version.relation, version.target.entity
+        yield self._same.setdefault((subject, relation, target), [])
+        if relation in self._one:
+            yield self._rivals.setdefault(("s", subject, relation), [])
+        if relation in self._inverse_one:
+            yield self._rivals.setdefault(("o", target, relation), [])
 
     def _remember(self, version: Version) -> None:
-        self._by_subject.setdefault((version.subject.entity, version.relation), []).append(version)
-        self._by_object.setdefault((version.target.entity, version.relation), []).append(version)
+        for place in self._places(version):
+            place.append(version)
 
-    def _forget(self, version: Version) -> None:
-        self._by_subject[version.subject.entity, version.relation].remove(version)
-        self._by_object[version.target.entity, version.relation].remove(version)
+    def _drop(self, version: Version) -> None:
+        for place in self._places(version):
+            place.remove(version)
 
-    def _write(self, triple: Triple, subject: linking.Linked, relation: int, target: linking.Linked, rule: Relation) -> Version:
+    def _write(self, triple: Triple, subject: linking.Linked, relation: int, target: linking.Linked) -> Version:
         new = Version(
             next(self.ids), subject, relation, target, triple.confidence, triple.valid_from, triple.valid_to,
             first_moment(triple.valid_from), _end(triple.valid_to, self.moment), self.change, _passages(triple),
         )  # fmt: skip
-        same = [v for v in self._by_subject.get((subject.entity, relation), ()) if v.target.entity == target.entity]
+        same = self._same.get((subject.entity, relation, target.entity), ())
         for known in same:
             if (known.valid_from, known.valid_to) == (new.valid_from, new.valid_to) or (_undated(new) and known.open_at(self.moment)):
                 return self._restate(known, new)
@@ -116,7 +135,7 @@ class Writer:
                 new.from_key = new.from_key or known.from_key
                 return self._replace(known, replace(new, valid_from=new.valid_from or known.valid_from, created_by=self.change))
         if new.open_at(self.moment):
-            self._supersede(new, rule)
+            self._supersede(new)
         self._add(new)
         return new
 
@@ -126,12 +145,9 @@ class Writer:
             return known
         return self._replace(known, replace(known, id=new.id, confidence=new.confidence, created_by=self.change, sources=[], fresh=True))
 
-    def _supersede(self, new: Version, rule: Relation) -> None:
-        rivals: list[Version] = []
-        if rule.one:
-            rivals += [v for v in self._by_subject.get((new.subject.entity, new.relation), ()) if v.target.entity != new.target.entity]
-        if rule.inverse_one:
-            rivals += [v for v in self._by_object.get((new.target.entity, new.relation), ()) if v.subject.entity != new.subject.entity]
+    def _supersede(self, new: Version) -> None:
+        rivals = [v for v in self._rivals.get(("s", new.subject.entity, new.relation), ()) if v.target.entity != new.target.entity]
+        rivals += [v for v in self._rivals.get(("o", new.target.entity, new.relation), ()) if v.subject.entity != new.subject.entity]
         for old in rivals:
             together = old.created_by == self.change and old.fresh and old.passages & new.passages
             if together or not old.open_at(self.moment):
@@ -147,7 +163,7 @@ class Writer:
 
     def _replace(self, old: Version, new: Version) -> Version:
         """Let `new` stand for `old`; a version that is not yet stored simply changes."""
-        self._forget(old)
+        self._drop(old)
         if old.fresh:
             self.fresh.remove(old)
             new.sources = [*old.sources, *new.sources]
@@ -182,7 +198,7 @@ class Writer:
 
     def versions(self) -> list[Version]:
         """Those with sources to store."""
-        return [version for versions in self._by_subject.values() for version in versions if version.sources]
+        return [version for versions in self._same.values() for version in versions if version.sources]
 
 
 def add(space: Space, triples: Sequence[Triple]) -> list[Triple]:
@@ -277,23 +293,25 @@ _RETRACT = listed("UPDATE triple SET retracted_at = :at, retracted_by = :by WHER
 _STORED = """
 SELECT t.id, t.subject, s.entity, cs.text, t.relation, t.object, o.entity, co.text,
 t.confidence, t.valid_from, t.valid_to, t.from_key, t.to_key, t.created_by
-FROM name {side} JOIN triple t ON t.{column} = {side}.id JOIN name {other} ON {other}.id = t.{other_column}
+FROM name {side} JOIN triple t ON t.{column} = {side}.id JOIN name {other} ON {other}.id = t.{opposite}
 JOIN name cs ON cs.id = s.entity JOIN name co ON co.id = o.entity
-WHERE {side}.entity IN :entities AND t.relation IN :relations AND t.retracted_at IS NULL ORDER BY t.id"""
-_SIDES = {
-    "s": listed(_STORED.format(side="s", column="subject", other="o", other_column="object"), "entities", "relations"),
-    "o": listed(_STORED.format(side="o", column="object", other="s", other_column="subject"), "entities", "relations"),
-}
+WHERE {side}.entity IN :entities AND t.relation IN :relations AND t.retracted_at IS NULL AND (t.to_key IS NULL OR t.to_key > :since)"""
+_OF_SUBJECT = _STORED.format(side="s", column="subject", other="o", opposite="object")
+_OF_OBJECT = _STORED.format(side="o", column="object", other="s", opposite="subject")
+# For a few triples only: it looks for every subject with every object, but for these without reading all that a subject has.
+_OF_BOTH = _OF_SUBJECT + " AND t.object IN (SELECT id FROM name WHERE entity IN :targets)"
 
 
-def _stored(connection: Connection, side: str, pairs: set[tuple[int, int]]) -> Iterator[Version]:
-    """The stored versions of these (entity, relation) pairs."""
-    numbers = sorted({relation for _, relation in pairs})
-    query = _SIDES[side]
-    for some in chunks({entity for entity, _ in pairs}):
-        for row in connection.execute(query, {"entities": some, "relations": numbers}).all():
+def _stored(connection: Connection, query: str, side: int, meanings: Sequence[tuple[int, int, int]], since: str) -> Iterator[Version]:
+    """The stored versions with these subjects (`side` 0) or objects (2), and relations."""
+    pairs = {(meaning[side], meaning[1]) for meaning in meanings}
+    values: dict[str, object] = {"relations": sorted({relation for _, relation in pairs}), "since": since}
+    if query is _OF_BOTH:
+        values["targets"] = sorted({target for _, _, target in meanings})
+    for some in chunks(sorted({entity for entity, _ in pairs})):
+        for row in fetch(connection, query, {**values, "entities": some}):
             ends = linking.Linked(row[1], row[2], row[3], ""), linking.Linked(row[5], row[6], row[7], "")
-            if (ends[side == "o"].entity, row[4]) in pairs:
+            if (ends[side > 0].entity, row[4]) in pairs:
                 yield Version(row[0], ends[0], row[4], ends[1], row[8], row[9], row[10], row[11], row[12], row[13], fresh=False)
 
 
