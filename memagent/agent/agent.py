@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.types import Command
 
 from memagent.agent.events import Event, Finished, MemoryAnswered, Reply, TextAdded, TriplesWritten
 from memagent.agent.graph import build_graph
@@ -104,25 +106,45 @@ class Agent:
 
     def stream(self, text: str, *, thread: str = "default", speaker: str | None = None) -> Iterator[Event]:
         """The events of one turn of a conversation, the reply last."""
-        state = {"message": check_message(text), "speaker": speaker or self.settings.speaker, "writes": True, "ids": [], "asked": [], "found": [], "last": []}
-        return self._events(self._graph, state, thread)
+        state = {"message": check_message(text), "speaker": speaker or self.settings.speaker, "writes": True}
+        return self._events(self._graph, {**state, "ids": [], "asked": [], "found": [], "last": []}, thread)
 
-    def _events(self, graph: Any, state: dict[str, Any], thread: str) -> Iterator[Event]:
-        key = f"{self.memory.namespace}/{thread}"
+    def approve(self, accepted: Sequence[bool], *, thread: str = "default") -> Iterator[Event]:
+        """Go on with a turn whose writes wait (`Reply.awaiting`): a yes or no for each of them.
+
+        Raises:
+            InvalidInput: so many do not wait.
+        """
+        waiting = self._awaiting(thread)
+        if not waiting or len(accepted) != len(waiting):
+            raise InvalidInput(f"{len(waiting)} write calls wait in {thread!r}, not {len(accepted)}")
+        return self._events(self._graph, Command(resume=list(accepted)), thread)
+
+    def _events(self, graph: Any, given: dict[str, Any] | Command[Any], thread: str) -> Iterator[Event]:
+        config = self._thread(thread)
+        key = config["configurable"]["thread_id"]
+        config["recursion_limit"] = 2 * self.settings.max_reads + 12
         context = Context(self.memory, self.model, self.settings, key, f"conversation {thread}")
-        config = {"configurable": {"thread_id": key}, "recursion_limit": 2 * self.settings.max_reads + 12}
+        kept = graph is self._graph
         turn = _Turn()
-        for event in graph.stream(state, config, context=context, stream_mode="custom", durability="exit" if graph is self._graph else None):
+        for event in graph.stream(given, config, context=context, stream_mode="custom", durability="exit" if kept else None):
             turn.take(event)
             yield event
-        yield Finished(turn.reply())
+        yield Finished(turn.reply(self._awaiting(thread) if kept and self.settings.approve_writes else ()))
+
+    def _thread(self, thread: str) -> dict[str, Any]:
+        return {"configurable": {"thread_id": f"{self.memory.namespace}/{thread}"}}
+
+    def _awaiting(self, thread: str) -> tuple[str, ...]:
+        """Write calls of the thread that wait for approval."""
+        return tuple(call for stop in self._graph.get_state(self._thread(thread)).interrupts for call in stop.value)
 
     # ---- forgetting
 
     def forget(self, what: str | Triple, *, with_conversations: bool = False) -> Any:
         """Erase from the memory (see `Memory.forget`), and on request the conversations in which the name was said."""
+        names = [what, *self.memory.names(what)] if isinstance(what, str) else [what.subject, what.object]
         report = self.memory.forget(what)
-        names = [what] if isinstance(what, str) else [what.subject, what.object]
         if with_conversations:
             for thread in self.conversations_naming(names):
                 self._saver.delete_thread(thread)
@@ -132,13 +154,13 @@ class Agent:
 
     def conversations_naming(self, names: Iterable[str]) -> list[str]:
         """Kept conversations of this namespace in which one of the names was said."""
-        wanted = [name.casefold() for name in names]
+        wanted = re.compile("|".join(rf"(?<!\w){re.escape(name.strip())}(?!\w)" for name in names), re.IGNORECASE)
         prefix = f"{self.memory.namespace}/"
         found = []
         for thread in {c.config["configurable"]["thread_id"] for c in self._saver.list(None)}:
             state = self._graph.get_state({"configurable": {"thread_id": thread}}).values
-            said = " ".join(text for _, text in state.get("turns", [])).casefold()
-            if thread.startswith(prefix) and any(name in said for name in wanted):
+            said = [*(text for _, text in state.get("turns", [])), state.get("message", "")]
+            if thread.startswith(prefix) and any(map(wanted.search, said)):
                 found.append(thread)
         return sorted(found)
 
@@ -161,9 +183,9 @@ class _Turn:
         elif isinstance(event, TriplesWritten):
             self.written += event.triples
 
-    def reply(self) -> Reply:
+    def reply(self, awaiting: tuple[str, ...] = ()) -> Reply:
         last = self.answered[-1].matches if self.answered and not self.unknown else ()
-        return Reply("".join(self.text), bool(last), tuple(a.call for a in self.answered), last, tuple(self.written))
+        return Reply("".join(self.text), bool(last), tuple(a.call for a in self.answered), last, tuple(self.written), awaiting)
 
 
 def _last(events: Iterable[Event]) -> Reply:

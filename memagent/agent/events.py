@@ -52,7 +52,7 @@ class MemoryAnswered:
 class Reply:
     """The answer to one message; `known` says whether it rests on the memory.
 
-    A message that asks nothing has `known` False and no calls.
+    A message that asks nothing has `known` False and no calls. `awaiting`: write calls that wait for `Agent.approve`.
     """
 
     text: str
@@ -60,6 +60,7 @@ class Reply:
     calls: tuple[ReadCall, ...] = ()
     matches: tuple[Match, ...] = ()
     written: tuple[Triple, ...] = ()
+    awaiting: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

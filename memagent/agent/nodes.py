@@ -62,12 +62,13 @@ def propose_node(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 def store_node(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Put the proposals into the memory; with `approve_writes` only those that a person lets pass."""
     context = runtime.context
-    proposals = [_from_json(p) for p in state["proposals"]]
-    if context.settings.approve_writes and any(triples for _, triples in proposals):
-        accepted = interrupt({"proposals": [WriteCall(triples).render() for _, triples in proposals]})
-        proposals = [(focus, triples if keep else ()) for (focus, triples), keep in zip(proposals, accepted, strict=True)]
-    for focus, triples in proposals:
-        for event in store(context.memory, context.settings, focus, triples):
+    proposals = [_from_json(p) for p in state["proposals"] if p["confidence"]]
+    accepted = [True] * len(proposals)
+    if context.settings.approve_writes and proposals:
+        accepted = interrupt([WriteCall(triples).render() for _, triples in proposals])
+    for (focus, triples), keep in zip(proposals, accepted, strict=True):
+        refused = WriteRejected(WriteCall(triples).render(), "not approved")
+        for event in store(context.memory, context.settings, focus, triples) if keep else [refused]:
             runtime.stream_writer(event)
     return {"proposals": []}
 
@@ -95,19 +96,21 @@ def draft_node(state: State, runtime: Runtime[Context]) -> Command[Literal["reca
     """Let the model go on: a read call, or the rest of its turn."""
     context = runtime.context
     model, settings = context.model, context.settings
-    turns = [*(tuple(t) for t in state.get("turns", [])[-2 * REMEMBERED_TURNS :]), (state["speaker"], state["message"])]
-    ids = state.get("ids") or model.prompt([(who, text) for who, text in turns])
+    earlier = state.get("turns", [])
+    turns = [(who, text) for who, text in [*earlier[-2 * REMEMBERED_TURNS :], [state["speaker"], state["message"]]]]
+    ids = state.get("ids") or model.prompt(turns)
     asked = [parse_query(text) for text in state.get("asked", [])]
     room = len(asked) < settings.max_reads
     texts = [text for who, text in turns[-3:] if who == state["speaker"]]
     now = scope(context.memory, texts, [*state.get("found", []), state["speaker"]], asked)
-    request = DraftRequest(tuple(ids), now.askable if room else (), now.entities if room else (), tuple(state.get("last", [])), context.thread)
-    draft = model.draft(request)
+    askable, entities = (now.askable, now.entities) if room else ((), ())
+    draft = model.draft(DraftRequest(tuple(ids), askable, entities, tuple(state.get("last", [])), context.thread))
     if draft.call is not None:
         runtime.stream_writer(MemoryAsked(draft.call))
         return Command(goto="recall", update={"ids": [*ids, *draft.ids], "call": draft.call.render()})
     runtime.stream_writer(TextAdded(draft.text, unknown=draft.asked_in_vain))
-    return Command(goto="__end__", update={"turns": [*state.get("turns", []), [state["speaker"], state["message"]], ["assistant", draft.text]], "ids": []})
+    said = [[state["speaker"], state["message"]], ["assistant", draft.text]]
+    return Command(goto="__end__", update={"turns": [*earlier, *said], "ids": []})
 
 
 def recall_node(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -138,8 +141,7 @@ def _to_json(focus: str, triples: tuple[Triple, ...]) -> dict[str, Any]:
 
 def _from_json(proposal: dict[str, Any]) -> tuple[str, tuple[Triple, ...]]:
     """The inverse of `_to_json`; the time is that of storing."""
-    provenance = (Provenance(*proposal["source"], time=datetime.now(UTC)),) if proposal["source"] else ()
-    triples = parse_write(proposal["call"]).triples
-    return proposal["focus"], tuple(
-        Triple(t.subject, t.relation, t.object, confidence=c, provenance=provenance) for t, c in zip(triples, proposal["confidence"], strict=True)
-    )
+    source, passage, start, end, speaker = proposal["source"]
+    provenance = (Provenance(source, passage, start, end, speaker, datetime.now(UTC)),)
+    pairs = zip(parse_write(proposal["call"]).triples, proposal["confidence"], strict=True)
+    return proposal["focus"], tuple(Triple(t.subject, t.relation, t.object, c, provenance=provenance) for t, c in pairs)

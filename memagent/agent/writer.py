@@ -23,7 +23,9 @@ class Proposal:
     triples: tuple[Triple, ...]
 
 
-def propose(model: LanguageModel, memory: Memory, text: str, *, speaker: str, source: str, before: Sequence[str] = ()) -> Iterator[Proposal]:
+def propose(
+    model: LanguageModel, memory: Memory, text: str, *, speaker: str, source: str, before: Sequence[str] = ()
+) -> Iterator[Proposal]:
     """The proposals of a text, sentence by sentence; `before` is what was said earlier, oldest first."""
     said = tuple(before)[-CONTEXT_SENTENCES:]
     fresh: list[str] = []  # names proposed so far: they are not in the memory yet

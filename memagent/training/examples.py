@@ -7,12 +7,13 @@ words. Never supervised: the user's text, the context, and what the memory answe
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from memagent.calls import ReadCall
 from memagent.model.marks import Marks
-from memagent.training.grammar.engine import PERSONAL, Fact, Grammar, Name, Question, Told
+from memagent.training.grammar.engine import PERSONAL, Fact, Grammar, Question, Told, fill
+from memagent.training.grammar.names import Name
 from memagent.training.shards import Example
 from memagent.triples import SPEAKER, Query, Triple
 
@@ -151,7 +152,8 @@ class Teacher:
 
     def _write_first(self, speaker: str | None) -> tuple[list[str], Told]:
         g = self.grammar
-        relation = g.relation([r for r in g.relations if g.phrasings[r].first] if self.rng.random() < 0.4 else [r for r in PERSONAL if r in g.phrasings])
+        any_relation = [r for r in g.relations if g.phrasings[r].first]
+        relation = g.relation(any_relation if self.rng.random() < 0.4 else [r for r in g.relations if r in PERSONAL])
         return self._distractors(), g.decorated(g.tell(g.fact(relation), speaker or SPEAKER, first_person=True))
 
     def _write_kin(self, speaker: str | None) -> tuple[list[str], Told]:
@@ -233,8 +235,10 @@ class Teacher:
         while True:
             chosen = fact or g.fact()
             if fact is None and self.rng.random() < 0.2:
-                chosen = replace(g.fact(g.relation([r for r in g.relations if g.phrasings[r].first_questions])), subject=Name.plain(SPEAKER))
-            asked = g.plain_question(chosen) if self.rng.random() < 0.06 and chosen.subject.name != SPEAKER else g.ask(chosen)
+                about_speaker = g.relation([r for r in g.relations if g.phrasings[r].first_questions])
+                chosen = replace(g.fact(about_speaker), subject=Name.plain(SPEAKER))
+            plainly = self.rng.random() < 0.06 and chosen.subject.name != SPEAKER
+            asked = g.plain_question(chosen) if plainly else g.ask(chosen)
             if asked is not None:
                 return asked
             fact = None
@@ -252,8 +256,9 @@ class Teacher:
         return self._told_turn() if self.rng.random() < 0.6 else self._turn()
 
     def _turn(self) -> Turn:
-        kind = self.rng.choices(["question", "unknown", "told", "talk", "kin"], [6, 2, 1.2, 1.2, 1])[0]
-        return {"question": self._asked_turn, "unknown": self._unknown_turn, "told": self._told_turn, "talk": self._talk_turn, "kin": self._kin_turn}[kind]()
+        kind = self.rng.choices(["asked", "unknown", "told", "talk", "kin"], [6, 2, 1.2, 1.2, 1])[0]
+        draw: Callable[[], Turn] = getattr(self, f"_{kind}_turn")
+        return draw()
 
     def _told_turn(self) -> Turn:
         told = self.situation()[1]
@@ -283,7 +288,8 @@ class Teacher:
         elif question.yes_no and self.rng.random() < 0.4:
             answers = [g._alike(question.fact).name]
         else:
-            answers = [f.object.name for f in g.several(question.fact)] if many and self.rng.random() < 0.3 else [question.fact.object.name]
+            facts = g.several(question.fact) if many and self.rng.random() < 0.3 else [question.fact]
+            answers = [f.object.name for f in facts]
         answers = list(dict.fromkeys(answers))
         call = ReadCall((self.query(question),), tuple(answers))
         return Turn(question.text, (call,), g.answer(question, answers))
@@ -293,14 +299,18 @@ class Teacher:
         return Turn(question.text, (ReadCall((self.query(question),), ()),), self.grammar.answer(question, []))
 
     def _kin_turn(self) -> Turn:
-        """"Where does my sister live?": first who she is, then where she lives."""
+        """As in "Where does my sister live?": first who she is, then where she lives."""
         g = self.grammar
         relation, words = self.rng.choice(list(g.kin_words.items()))
         person = g.names.of("pet_name") if relation == "pet" else g.names.given_name()
         about = g.relation(KIN_QUESTIONS_PETS if relation == "pet" else KIN_QUESTIONS)
         fact = Fact(Name.plain(f"my {self.rng.choice(words)}"), about, g.object(about))
         templates = [t for t in g.phrasings[about].questions if "{s}" in t]
-        asked = replace(self.question(fact), fact=fact) if not templates else Question(g._asked(_filled(self.rng.choice(templates), fact)), fact)
+        asked = (
+            replace(self.question(fact), fact=fact)
+            if not templates
+            else Question(g._asked(_filled(self.rng.choice(templates), fact)), fact)
+        )
         first = ReadCall((Query(SPEAKER, relation, None),), (person.name,))
         if self.rng.random() < 0.15:
             return Turn(asked.text, (ReadCall(first.queries, ()),), self.rng.choice(g.talk["unknown_replies"]))
@@ -323,7 +333,9 @@ class Teacher:
             first, second = told.text.find(subject), told.text.find(target)
             if min(first, second) < 0 or first == second or not {first, second}:
                 continue
-            query, name, at = (Query(subject, fact.relation, None), target, second) if first < second else (Query(None, fact.relation, target), subject, first)
+            forwards = first < second
+            query = Query(subject, fact.relation, None) if forwards else Query(None, fact.relation, target)
+            name, at = (target, second) if forwards else (subject, first)
             if at <= max(first, second) - 1 or not told.text[:at].strip() or told.text[at - 1] != " ":
                 continue
             answers = [name]
@@ -343,14 +355,21 @@ def _literal(name: str, text: str) -> str:
 
 
 def _filled(template: str, fact: Fact) -> str:
-    from memagent.training.grammar.engine import fill
-
     return fill(template, {"s": fact.subject.text, "o": fact.object.text})
 
 
-WRITE_KINDS = {"one": 8.0, "first": 4.0, "kin": 2.5, "several": 2.5, "two": 4.0, "pronoun": 2.0, "change": 3.0, "elliptic": 1.0, "never": 2.5, "nothing": 1.5, "question": 2.0}
-ELLIPTIC_RELATIONS = ("capital", "head of government", "head of state", "headquarters location", "chief executive officer", "head coach", "price", "deadline", "owned by", "chairperson",
-                      "access code", "phone number", "email address", "opening hours", "population", "currency", "official language", "location", "website", "address", "colour")  # fmt: skip
-KIN_QUESTIONS = ("residence", "residence", "employer", "occupation", "place of birth", "birthday", "age", "hobby", "allergic to", "favourite food", "phone number", "email address", "vehicle", "likes",
-                 "hometown", "field of study", "educated at", "spouse", "plays instrument", "travels to", "working on")  # fmt: skip
+WRITE_KINDS = {
+    "one": 8.0, "first": 4.0, "kin": 2.5, "several": 2.5, "two": 4.0, "pronoun": 2.0, "change": 3.0, "elliptic": 1.0, "never": 2.5,
+    "nothing": 1.5, "question": 2.0,
+}  # fmt: skip
+ELLIPTIC_RELATIONS = (
+    "capital", "head of government", "head of state", "headquarters location", "chief executive officer", "head coach", "price",
+    "deadline", "owned by", "chairperson", "access code", "phone number", "email address", "opening hours", "population", "currency",
+    "official language", "location", "website", "address", "colour",
+)  # fmt: skip
+KIN_QUESTIONS = (
+    "residence", "residence", "employer", "occupation", "place of birth", "birthday", "age", "hobby", "allergic to", "favourite food",
+    "phone number", "email address", "vehicle", "likes", "hometown", "field of study", "educated at", "spouse", "plays instrument",
+    "travels to", "working on",
+)  # fmt: skip
 KIN_QUESTIONS_PETS = ("breed", "age", "likes", "birthday", "colour", "weight")

@@ -14,7 +14,7 @@ from typing import Any
 
 from memagent.ontology import Ontology, Relation, default_ontology
 from memagent.training.grammar.names import Name, Names
-from memagent.training.grammar.phrasings import Phrasings, Split, lists, phrasings
+from memagent.training.grammar.phrasings import Split, lists, phrasings
 from memagent.triples import SPEAKER, Triple
 
 Facts = Mapping[str, Sequence[tuple[str, str]]]  # relation -> real (subject, object) pairs
@@ -26,20 +26,31 @@ OBJECT_KINDS: dict[str, tuple[str, ...]] = {
     "blood type": ("blood type",), "height": ("height",), "weight": ("weight",), "price": ("price",), "duration": ("duration",),
     "population": ("population",), "unemployment rate": ("percent",), "opening hours": ("hours",), "access code": ("code",),
     "shoe size": ("shoe size",), "number of children": ("small number",), "diet": ("diet",), "working on": ("project", "work"),
-    "responsible for": ("project", "event", "owned_thing"), "owns": ("thing_an", "thing_an", "product"), "wants": ("plan",), "currency": ("currency",),
-    "made of": ("material",), "used for": ("activity",), "instance of": ("thing_an", "animal"), "subclass of": ("thing",), "likes": ("activity", "food", "drink", "animal", "sport"),
-    "dislikes": ("activity", "food", "drink", "animal", "sport"), "allergic to": ("food", "animal", "medication"), "afraid of": ("animal", "activity", "condition"),
-    "main subject": ("subject", "event", "person", "activity"), "cause of death": ("condition",), "learning": ("language", "instrument", "activity"),
-    "favourite game": ("product", "work"), "appointment": ("date", "time"), "vehicle": ("vehicle",), "residence": ("place",), "product or material produced": ("product", "material"),
-    "has part": ("organization", "place"), "part of": ("organization", "place"), "favourite music": ("person", "genre", "organization"), "teacher": ("person",),
+    "responsible for": ("project", "event", "owned_thing"), "owns": ("thing_an", "thing_an", "product"), "wants": ("plan",),
+    "currency": ("currency",), "made of": ("material",), "used for": ("activity",), "instance of": ("thing_an", "animal"),
+    "subclass of": ("thing",), "likes": ("activity", "food", "drink", "animal", "sport"),
+    "dislikes": ("activity", "food", "drink", "animal", "sport"), "allergic to": ("food", "animal", "medication"),
+    "afraid of": ("animal", "activity", "condition"), "main subject": ("subject", "event", "person", "activity"),
+    "cause of death": ("condition",), "learning": ("language", "instrument", "activity"), "favourite game": ("product", "work"),
+    "appointment": ("date", "time"), "vehicle": ("vehicle",), "residence": ("place",),
+    "product or material produced": ("product", "material"), "has part": ("organization", "place"), "part of": ("organization", "place"),
+    "favourite music": ("person", "genre", "organization"), "teacher": ("person",),
 }  # fmt: skip
 SUBJECT_KINDS: dict[str, tuple[str, ...]] = {
-    "breed": ("pet_name",), "price": ("thing", "product"), "access code": ("owned_thing", "owned_thing", "product"), "colour": ("thing", "owned_thing"), "made of": ("thing", "product"),
-    "used for": ("thing", "product"), "weight": ("thing", "person", "product"), "deadline": ("project", "owned_thing", "work"), "duration": ("event", "work"), "age": ("person", "person", "pet_name"),
-    "opening hours": ("organization",), "departure time": ("event", "thing"), "height": ("person", "place"), "website": ("organization", "person"), "instance of": ("thing", "product", "pet_name"),
+    "breed": ("pet_name",), "price": ("thing", "product"), "access code": ("owned_thing", "owned_thing", "product"),
+    "colour": ("thing", "owned_thing"), "made of": ("thing", "product"), "used for": ("thing", "product"),
+    "weight": ("thing", "person", "product"), "deadline": ("project", "owned_thing", "work"), "duration": ("event", "work"),
+    "age": ("person", "person", "pet_name"), "opening hours": ("organization",), "departure time": ("event", "thing"),
+    "height": ("person", "place"), "website": ("organization", "person"), "instance of": ("thing", "product", "pet_name"),
     "nearest station": ("place", "organization"), "subclass of": ("thing", "taxon"), "nickname": ("person", "place", "team"),
 }  # fmt: skip
-LOCATION_PAIRS = (("owned_thing", "place_spot"), ("owned_thing", "place_spot"), ("thing", "place_spot"), ("event", "place"), ("organization", "place"))
+LOCATION_PAIRS = (
+    ("owned_thing", "place_spot"),
+    ("owned_thing", "place_spot"),
+    ("thing", "place_spot"),
+    ("event", "place"),
+    ("organization", "place"),
+)
 VOWEL = re.compile(r"(?i)^(?:[aeio]|un(?!i)|u(?!ni|se|k)|hour|honest|heir|mba|x-?ray)")
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "next ", "this ")
 
@@ -127,7 +138,7 @@ class Grammar:
         self.relations = [name for name in self.phrasings if self.phrasings[name].statements or self.phrasings[name].spoken]
         self.facts = facts or {}
         self.ontology = ontology or default_ontology()
-        self.talk = lists("talk.toml")
+        self.talk: dict[str, Any] = lists("talk.toml")
         self.kin: dict[str, Any] = lists("kin.toml")
         self.kin_words: dict[str, list[str]] = {relation: words for relation, words in self.kin.items() if relation != "class_nouns"}
 
@@ -249,7 +260,7 @@ class Grammar:
         return Told(text, tuple(self.triple(f, text) for f in facts), tuple(facts))
 
     def named_plainly(self, fact: Fact) -> Told:
-        """"The boss of Anna is Tom": the relation by its own or another name, so that new relations are understood too."""
+        """As in "The boss of Anna is Tom": the relation by its own or another name, so that new relations are understood too."""
         relation = self.ontology[fact.relation]
         nouns = _nouns(relation)
         if not nouns:
@@ -257,7 +268,7 @@ class Grammar:
         return self._told(self.rng.choice(PLAIN).replace("{r}", self.rng.choice(nouns)), fact)
 
     def kin_told(self, speaker: str = SPEAKER) -> Told:
-        """"My sister Anna lives in Oslo.": who it is, and something about her."""
+        """As in "My sister Anna lives in Oslo.": who it is, and something about her."""
         relation, words = self.rng.choice(list(self.kin_words.items()))
         person = self.names.of("pet_name") if relation == "pet" else self.names.given_name()
         word = self.rng.choice(words)
@@ -270,7 +281,7 @@ class Grammar:
         return Told(text, (first, *told.triples), (link, *told.facts), about_speaker=True)
 
     def kin_introduced(self, speaker: str = SPEAKER) -> Told:
-        """"I have a sister, Anna, and she lives in Oslo.": first who it is, then something about her."""
+        """As in "I have a sister, Anna, and she lives in Oslo.": first who it is, then something about her."""
         relation, _ = self.rng.choice(list(self.kin_words.items()))
         person = self.names.of("pet_name") if relation == "pet" else self.names.given_name()
         about = self.relation(ABOUT_PETS if relation == "pet" else ABOUT_PEOPLE)
@@ -294,7 +305,7 @@ class Grammar:
         return self._told(self.rng.choice(lists_.changes), fact, old=old)
 
     def elliptic_change(self, fact: Fact) -> Told:
-        """"The capital is now Glim.": the subject stands only in what precedes."""
+        """As in "The capital is now Glim.": the subject stands only in what precedes."""
         relation = self.ontology[fact.relation]
         template = self.rng.choice(ELLIPTIC).replace("{r}", self.rng.choice(_nouns(relation) or [relation.name]))
         text = fill(template, {"o": fact.object.text})
@@ -367,7 +378,7 @@ class Grammar:
             text = text.rstrip(".")
         elif draw < 0.29:
             text = text.rstrip(".") + "!"
-        names = tuple(Triple(*(literal(n, text) for n in (t.subject,)), t.relation, literal(t.object, text)) for t in told.triples)
+        names = tuple(Triple(literal(t.subject, text), t.relation, literal(t.object, text)) for t in told.triples)
         if self.rng.random() < 0.04:
             text = text.lower()
             names = tuple(Triple(literal(t.subject, text), t.relation, literal(t.object, text)) for t in names)
@@ -384,7 +395,9 @@ class Grammar:
         else:
             about = False
             kinds = [("o", lists_.questions, 6.0), ("s", lists_.inverse_questions, 3.0), ("yn", lists_.yes_no, 1.2)]
-            kind, templates, _ = self.rng.choices(kinds, [w if t else 0.0 for _, t, w in kinds])[0] if any(t for _, t, _ in kinds) else ("o", (), 0)
+            if not any(t for _, t, _ in kinds):
+                return None
+            kind, templates, _ = self.rng.choices(kinds, [w if t else 0.0 for _, t, w in kinds])[0]
             inverse, yes_no = kind == "s", kind == "yn"
             if fact.object.name == speaker and kind != "o":
                 return None
@@ -394,7 +407,7 @@ class Grammar:
         return Question(self._asked(text), fact, inverse, yes_no, about)
 
     def plain_question(self, fact: Fact) -> Question:
-        """"What is the price of X?": the relation by its own or another name."""
+        """As in "What is the price of X?": the relation by its own or another name."""
         relation = self.ontology[fact.relation]
         nouns = _nouns(relation) or [relation.name]
         text = fill(self.rng.choice(PLAIN_QUESTIONS).replace("{r}", self.rng.choice(nouns)), {"s": fact.subject.text})
@@ -456,18 +469,45 @@ def listed(names: Sequence[str]) -> str:
 
 
 PERSONAL = frozenset(
-    "sister brother son daughter friend partner neighbour roommate colleague boss teacher doctor pet occupation hobby likes dislikes residence employer hometown birthday age vehicle learning wants".split()
-) | {"allergic to", "works on", "plans to", "travels to", "favourite food", "favourite drink", "favourite colour", "favourite book", "favourite film", "favourite music", "phone number",
-     "email address", "address", "plays sport", "plays instrument", "supports team", "medical condition", "medication", "diet", "afraid of", "appointment", "owns", "working on",
-     "educated at", "field of study", "shoe size", "native language", "place of birth"}  # fmt: skip
-ABOUT_PEOPLE = ("residence", "residence", "employer", "employer", "occupation", "educated at", "place of birth", "hobby", "likes", "allergic to", "plays instrument", "plays sport", "travels to", "birthday",
-                "age", "vehicle", "learning", "field of study", "working on", "plans to", "spouse", "hometown", "favourite food", "medical condition", "dislikes", "owns", "pet")  # fmt: skip
+    {
+        "allergic to", "works on", "plans to", "travels to", "favourite food", "favourite drink", "favourite colour", "favourite book",
+        "favourite film", "favourite music", "phone number", "email address", "address", "plays sport", "plays instrument",
+        "supports team", "medical condition", "medication", "diet", "afraid of", "appointment", "owns", "working on", "educated at",
+        "field of study", "shoe size", "native language", "place of birth", "sister", "brother", "son", "daughter", "friend", "partner",
+        "neighbour", "roommate", "colleague", "boss", "teacher", "doctor", "pet", "occupation", "hobby", "likes", "dislikes", "residence",
+        "employer", "hometown", "birthday", "age", "vehicle", "learning", "wants",
+    }
+)  # fmt: skip
+ABOUT_PEOPLE = (
+    "residence", "residence", "employer", "employer", "occupation", "educated at", "place of birth", "hobby", "likes", "allergic to",
+    "plays instrument", "plays sport", "travels to", "birthday", "age", "vehicle", "learning", "field of study", "working on", "plans to",
+    "spouse", "hometown", "favourite food", "medical condition", "dislikes", "owns", "pet",
+)  # fmt: skip
 ABOUT_PETS = ("breed", "age", "likes", "afraid of", "birthday", "colour", "allergic to", "weight", "favourite food")
-PLAIN = ("The {r} of {s} is {o}.", "{s}'s {r} is {o}.", "{o} is the {r} of {s}.", "{s} has {o} as {r}.", "{r} of {s}: {o}", "{o} is {s}'s {r}.", "As {r} of {s} we have {o}.", "The {r} for {s}: {o}.")
-ELLIPTIC = ("The {r} is now {o}.", "The {r} is {o} now.", "The new {r} is {o}.", "Now the {r} is {o}.", "The {r} has changed to {o}.", "{o} is the new {r}.", "Its {r} is now {o}.", "The {r} is {o}.",
-            "Update: the {r} is {o}.", "As of today the {r} is {o}.")  # fmt: skip
-PLAIN_QUESTIONS = ("What is the {r} of {s}?", "What is {s}'s {r}?", "{s} {r}?", "Tell me the {r} of {s}.", "{r} of {s}?", "Do you know {s}'s {r}?", "Which {r} does {s} have?", "What was the {r} of {s} again?")
+PLAIN = (
+    "The {r} of {s} is {o}.", "{s}'s {r} is {o}.", "{o} is the {r} of {s}.", "{s} has {o} as {r}.", "{r} of {s}: {o}",
+    "{o} is {s}'s {r}.", "As {r} of {s} we have {o}.", "The {r} for {s}: {o}.",
+)  # fmt: skip
+ELLIPTIC = (
+    "The {r} is now {o}.", "The {r} is {o} now.", "The new {r} is {o}.", "Now the {r} is {o}.", "The {r} has changed to {o}.",
+    "{o} is the new {r}.", "Its {r} is now {o}.", "The {r} is {o}.", "Update: the {r} is {o}.", "As of today the {r} is {o}.",
+)  # fmt: skip
+PLAIN_QUESTIONS = (
+    "What is the {r} of {s}?", "What is {s}'s {r}?", "{s} {r}?", "Tell me the {r} of {s}.", "{r} of {s}?", "Do you know {s}'s {r}?",
+    "Which {r} does {s} have?", "What was the {r} of {s} again?",
+)  # fmt: skip
 VERBAL = re.compile(
-    r"\b(?:by|in|at|to|on|is|are|was|has|have|goes|lives|works|plays|took|take|takes|owns|owned|drives|eats|made|knows|loves|hates|leads|runs|won|belongs|contains|costs|weighs|resides|comes|comes from|grew|can't|fond|busy|wants|wishes|would|stand|replaces|replaced|learning|studies|speaks|borders|leaves|starts|begins|ends|lasts|shut|set|scared|afraid|allergic|starring|stars|used|written|followed|follows|kept|consists|includes|produces|makes|split|broke|signed|known|called|inspired|taught|named|died|killed|buried|born|served|fought|appears|competed|participant|separated|influenced|composed|possesses|holds|going|does|do|rides|which|what|how|why|old|tall|instance|subclass|follows)\b|\bof$|^(?:part|age|birthday|likes)"
+    r"\b(?:by|in|at|to|on|is|are|was|has|have|goes|lives|works|plays|took|take|takes|owns|owned|drives|eats|made|knows|loves|hates"
+    r"|leads|runs|won|belongs|contains|costs|weighs|resides|comes|comes from|grew|can't|fond|busy|wants|wishes|would|stand|replaces"
+    r"|replaced|learning|studies|speaks|borders|leaves|starts|begins|ends|lasts|shut|set|scared|afraid|allergic|starring|stars|used"
+    r"|written|followed|follows|kept|consists|includes|produces|makes|split|broke|signed|known|called|inspired|taught|named|died"
+    r"|killed|buried|born|served|fought|appears|competed|participant|separated|influenced|composed|possesses|holds|going|does|do"
+    r"|rides|which|what|how|why|old|tall|instance|subclass|follows)\b|\bof$|^(?:part|age|birthday|likes)"
 )
-LOWERED = frozenset("He She The A An In On At After Since Among Today Now My Our His Her Its This That These If It There We You They Who What Where When Which Please Last Next For From With As One Every Both".split())
+LOWERED = frozenset(
+    {
+        "He", "She", "The", "A", "An", "In", "On", "At", "After", "Since", "Among", "Today", "Now", "My", "Our", "His", "Her", "Its",
+        "This", "That", "These", "If", "It", "There", "We", "You", "They", "Who", "What", "Where", "When", "Which", "Please", "Last",
+        "Next", "For", "From", "With", "As", "One", "Every", "Both",
+    }
+)  # fmt: skip

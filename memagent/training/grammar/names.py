@@ -15,7 +15,17 @@ from typing import Any
 from memagent.training.grammar.phrasings import Split, lists
 
 FLAVOURS = ("", "_soft", "_east", "_slavic", "_romance", "_northern", "_african")  # of syllables, so that words sound of many places
-MONTHS = "January February March April May June July August September October November December".split()
+SYLLABLES = ("onset", "nucleus", "coda")  # whose pools are shared by both splits
+MONTHS = [
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+]  # fmt: skip
+
+
+NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+WEIGHTS = ("kg", "kilos", "kilograms", "pounds", "lbs", "tonnes")
+RHESUS = (" positive", " negative", "+", "-", "−")
+TEAMS = ("{} United", "FC {}", "{} Rovers", "{} Tigers", "Real {}", "SC {}", "{}")
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "next Friday", "this Sunday")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +55,7 @@ class Names:
         self.rng = rng
         self.invented = invented
         self.pools: dict[str, list[str]] = {
-            key: [w for w in words if in_split(w, split)] if len(words) >= 50 and not key.startswith(("onset", "nucleus", "coda")) else list(words)
+            key: [w for w in words if in_split(w, split)] if len(words) >= 50 and not key.startswith(SYLLABLES) else list(words)
             for key, words in _string_lists(lists("names.toml")).items()
         }
         self._makers: dict[str, Callable[[], Name]] = {
@@ -62,9 +72,9 @@ class Names:
             "small number": lambda: Name.plain(self.number(1, 12)),
             "shoe size": lambda: Name.plain(self.number(34, 48)),
             "population": lambda: Name.plain(self.population()),
-            "percent": lambda: Name.plain(f"{self.rng.randint(1, 24)}{self.rng.choice(['', f'.{self.rng.randint(1, 9)}'])}{self.rng.choice(['%', ' percent', ' %'])}"),
+            "percent": lambda: Name.plain(self.percent()),
             "height": lambda: Name.plain(self.height()),
-            "weight": lambda: Name.plain(f"{self.number(2, 140)} {self.rng.choice(['kg', 'kilos', 'kilograms', 'pounds', 'lbs', 'tonnes'])}"),
+            "weight": lambda: Name.plain(f"{self.number(2, 140)} {self.rng.choice(WEIGHTS)}"),
             "price": lambda: Name.plain(self.price()),
             "duration": lambda: Name.plain(self.duration()),
             "amount": lambda: Name.plain(self.price()),
@@ -73,7 +83,7 @@ class Names:
             "email": lambda: Name.plain(self.email()),
             "website": lambda: Name.plain(self.website()),
             "street address": lambda: Name.plain(self.street()),
-            "blood type": lambda: Name.plain(self.rng.choice(["A", "B", "AB", "0", "O"]) + self.rng.choice([" positive", " negative", "+", "-", "−"])),
+            "blood type": lambda: Name.plain(self.rng.choice(["A", "B", "AB", "0", "O"]) + self.rng.choice(RHESUS)),
             "currency": lambda: self.pooled("currency") if "currency" in self.pools else Name.plain(self.word().lower()),
             "thing": self.thing,
             "owned_thing": lambda: self.pooled("owned_thing", "it"),
@@ -121,7 +131,8 @@ class Names:
         if self.rng.random() < self.invented:
             given, surname = self.word(), self.word()
         else:
-            given, surname = self.rng.choice(self.pools["given_female" if female else "given_male"]), self.rng.choice(self.pools["surname"])
+            given = self.rng.choice(self.pools["given_female" if female else "given_male"])
+            surname = self.rng.choice(self.pools["surname"])
         initial = self.rng.choice("ABCDEFGHIJKLMNOPRSTVW")
         draw = self.rng.random()
         if draw < 0.62:
@@ -170,13 +181,15 @@ class Names:
     def team(self) -> Name:
         """A sports team."""
         if self.rng.random() < self.invented:
-            return Name.plain(self.rng.choice(["{} United", "FC {}", "{} Rovers", "{} Tigers", "Real {}", "SC {}", "{}"]).format(self.word()), "it")
+            return Name.plain(self.rng.choice(TEAMS).format(self.word()), "it")
         return self.pooled("team", "it")
 
     def product(self) -> Name:
         """A product, often with a number."""
         if self.rng.random() < self.invented:
-            return Name.plain(f"{self.word()} {self.rng.choice(['', str(self.rng.randint(2, 900)), 'X', 'Pro', 'Mini', 'II'])}".strip(), "it")
+            return Name.plain(
+                f"{self.word()} {self.rng.choice(['', str(self.rng.randint(2, 900)), 'X', 'Pro', 'Mini', 'II'])}".strip(), "it"
+            )
         return self.pooled("product", "it")
 
     def thing(self) -> Name:
@@ -194,48 +207,90 @@ class Names:
         """A day of the year."""
         day, month = self.rng.randint(1, 28), self.rng.choice(MONTHS)
         ending = "th" if 10 < day < 14 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
-        return self.rng.choice([f"{day} {month}", f"{month} {day}", f"the {day}{ending} of {month}", f"{month} {day}{ending}", f"{day}{ending} {month}"])
+        return self.rng.choice(
+            [f"{day} {month}", f"{month} {day}", f"the {day}{ending} of {month}", f"{month} {day}{ending}", f"{day}{ending} {month}"]
+        )
 
     def date(self) -> str:
         """A date, to the day, month or year."""
         year = str(self.rng.randint(1200, 2035) if self.rng.random() < 0.3 else self.rng.randint(1900, 2030))
         day, month = self.rng.randint(1, 28), self.rng.choice(MONTHS)
-        forms = [f"{day} {month} {year}", f"{month} {day}, {year}", f"{month} {year}", year, year, f"{year}-{MONTHS.index(month) + 1:02d}-{day:02d}"]
+        iso = f"{year}-{MONTHS.index(month) + 1:02d}-{day:02d}"
+        forms = [f"{day} {month} {year}", f"{month} {day}, {year}", f"{month} {year}", year, year, iso]
         if self.rng.random() < 0.15:
-            return self.rng.choice(["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "next Friday", "this Sunday", self.day(), self.day()])
+            return self.rng.choice([*DAYS, self.day(), self.day()])
         return self.rng.choice(forms)
 
     def time(self) -> str:
         """A time of day."""
         hour, minute = self.rng.randint(1, 12), self.rng.choice([0, 5, 10, 15, 20, 30, 45, 50])
         return self.rng.choice(
-            [f"{hour} {self.rng.choice(['am', 'pm', 'a.m.', 'p.m.', 'o’clock'])}", f"{hour + self.rng.choice([0, 12]) % 24}:{minute:02d}", f"half past {self.rng.choice(['six', 'seven', 'eight', 'nine', 'ten', 'two', 'three'])}", f"{hour}:{minute:02d} {self.rng.choice(['am', 'pm'])}", "noon"]
+            [
+                f"{hour} {self.rng.choice(['am', 'pm', 'a.m.', 'p.m.', 'o’clock'])}",
+                f"{hour % 12 + self.rng.choice([0, 12])}:{minute:02d}",
+                f"half past {self.rng.choice(['six', 'seven', 'eight', 'nine', 'ten', 'two', 'three'])}",
+                f"{hour}:{minute:02d} {self.rng.choice(['am', 'pm'])}",
+                "noon",
+            ]
         )
 
     def hours(self) -> str:
         """Opening hours."""
         start, stop = self.rng.randint(6, 11), self.rng.randint(2, 10)
-        return self.rng.choice([f"{start} am to {stop} pm", f"{start}:00 to {stop + 12}:00", f"{start} to {stop}", f"{start}:30–{stop + 12}:00", f"{start} am until {stop} pm"])
+        late = stop + 12
+        return self.rng.choice(
+            [
+                f"{start} am to {stop} pm",
+                f"{start}:00 to {late}:00",
+                f"{start} to {stop}",
+                f"{start}:30–{late}:00",
+                f"{start} am until {stop} pm",
+            ]
+        )
 
     def number(self, low: int, high: int) -> str:
         """A whole number, now and then in words."""
-        words = "zero one two three four five six seven eight nine ten eleven twelve".split()
         value = self.rng.randint(low, high)
-        return words[value] if value < len(words) and self.rng.random() < 0.5 else str(value)
+        return NUMBERS[value] if value < len(NUMBERS) and self.rng.random() < 0.5 else str(value)
+
+    def percent(self) -> str:
+        """A share in percent."""
+        whole, part = self.rng.randint(1, 24), self.rng.choice(["", f".{self.rng.randint(1, 9)}"])
+        return f"{whole}{part}{self.rng.choice(['%', ' percent', ' %'])}"
 
     def population(self) -> str:
         """A number of inhabitants."""
         value = int(10 ** self.rng.uniform(2, 8))
-        return self.rng.choice([f"{value:,}", str(value), f"{value / 1e6:.1f} million" if value > 1e6 else f"{value:,}", f"about {round(value, -2):,}"])
+        rough = f"{value / 1e6:.1f} million" if value > 1e6 else f"{value:,}"
+        return self.rng.choice([f"{value:,}", str(value), rough, f"about {round(value, -2):,}"])
 
     def height(self) -> str:
         """A height."""
-        return self.rng.choice([f"1.{self.rng.randint(40, 99)} m", f"{self.rng.randint(140, 210)} cm", f"{self.rng.randint(4, 6)} feet {self.rng.randint(1, 11)}", f"{self.rng.randint(12, 8000):,} metres", f"{self.rng.randint(12, 900)} m"])
+        return self.rng.choice(
+            [
+                f"1.{self.rng.randint(40, 99)} m",
+                f"{self.rng.randint(140, 210)} cm",
+                f"{self.rng.randint(4, 6)} feet {self.rng.randint(1, 11)}",
+                f"{self.rng.randint(12, 8000):,} metres",
+                f"{self.rng.randint(12, 900)} m",
+            ]
+        )
 
     def price(self) -> str:
         """An amount of money."""
         value = self.rng.choice([self.rng.randint(1, 99), self.rng.randint(100, 5000)])
-        return self.rng.choice([f"{value} euros", f"${value}", f"£{value}", f"{value}.{self.rng.randint(10, 99)} euros", f"{value} dollars", f"{value},{self.rng.randint(10, 99)} €", f"{value} francs"])
+        cents, centimes = self.rng.randint(10, 99), self.rng.randint(10, 99)
+        return self.rng.choice(
+            [
+                f"{value} euros",
+                f"${value}",
+                f"£{value}",
+                f"{value}.{cents} euros",
+                f"{value} dollars",
+                f"{value},{centimes} €",
+                f"{value} francs",
+            ]
+        )
 
     def duration(self) -> str:
         """A length of time."""
@@ -245,15 +300,19 @@ class Names:
         """A code, PIN or password."""
         digits = "".join(self.rng.choice("0123456789") for _ in range(self.rng.randint(4, 6)))
         letters = "".join(self.rng.choice("ABCDEFGHKMNPRSTXYZ") for _ in range(self.rng.randint(1, 3)))
-        return self.rng.choice([digits, digits, f"{digits}-{letters}", f"{letters}{digits}", f"{letters}-{digits}", f"{self.word(2).lower()}{digits[:2]}", f"#{digits}"])
+        spoken = f"{self.word(2).lower()}{digits[:2]}"
+        return self.rng.choice([digits, digits, f"{digits}-{letters}", f"{letters}{digits}", f"{letters}-{digits}", spoken, f"#{digits}"])
 
     def phone(self) -> str:
         """A telephone number."""
-        groups = ["".join(self.rng.choice("0123456789") for _ in range(n)) for n in (2, 3, 4, 3)]
-        return self.rng.choice([f"+{groups[0]} {groups[1]} {groups[2]}", f"0{groups[1]} {groups[2]} {groups[3]}", f"{groups[1]}-{groups[2]}", f"555-{groups[2]}", f"({groups[3]}) {groups[1]}-{groups[2]}"])
+        land, area, line, last = ("".join(self.rng.choice("0123456789") for _ in range(n)) for n in (2, 3, 4, 3))
+        return self.rng.choice(
+            [f"+{land} {area} {line}", f"0{area} {line} {last}", f"{area}-{line}", f"555-{line}", f"({last}) {area}-{line}"]
+        )
 
     def _user(self) -> str:
-        return self.rng.choice([self.word(2).lower(), self.rng.choice(self.pools["given_female"]).lower().replace(" ", ""), f"{self.rng.choice('abcdjkm')}.{self.word(2).lower()}"])
+        given = self.rng.choice(self.pools["given_female"]).lower().replace(" ", "")
+        return self.rng.choice([self.word(2).lower(), given, f"{self.rng.choice('abcdjkm')}.{self.word(2).lower()}"])
 
     def email(self) -> str:
         """An email address."""
@@ -261,12 +320,14 @@ class Names:
 
     def website(self) -> str:
         """A web address."""
-        return f"{self.rng.choice(['www.', '', 'https://'])}{self.word(2).lower()}.{self.rng.choice(['com', 'org', 'net', 'io', 'co.uk', 'de'])}"
+        start, end = self.rng.choice(["www.", "", "https://"]), self.rng.choice(["com", "org", "net", "io", "co.uk", "de"])
+        return f"{start}{self.word(2).lower()}.{end}"
 
     def street(self) -> str:
         """A street and number."""
         street = f"{self.word()} {self.rng.choice(['Street', 'Road', 'Avenue', 'Lane', 'Square', 'Way'])}"
-        return self.rng.choice([f"{self.rng.randint(1, 200)} {street}", f"{street} {self.rng.randint(1, 200)}", f"{self.word()}strasse {self.rng.randint(1, 99)}"])
+        house = self.rng.randint(1, 200)
+        return self.rng.choice([f"{house} {street}", f"{street} {house}", f"{self.word()}strasse {self.rng.randint(1, 99)}"])
 
 
 def _string_lists(table: Mapping[str, Any]) -> dict[str, Sequence[str]]:
