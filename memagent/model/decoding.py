@@ -78,7 +78,9 @@ class Hypothesis:
     following: Tensor
 
 
-def fill_slot(scorer: Scorer, hypotheses: Sequence[Hypothesis], options: Callable[[Hypothesis], Sequence[Option]], beam: int = BEAM) -> list[Hypothesis]:
+def fill_slot(
+    scorer: Scorer, hypotheses: Sequence[Hypothesis], options: Callable[[Hypothesis], Sequence[Option]], beam: int = BEAM
+) -> list[Hypothesis]:
     """Every hypothesis continued by its options; the best `beam`, best first."""
     tried: list[tuple[Hypothesis, Option]] = []
     for hypothesis in hypotheses:
@@ -137,7 +139,13 @@ class WriteSearch:
         return [t for t in found if t.confidence >= self.limits.keep]
 
     def _triple(
-        self, scorer: Scorer, subjects: Sequence[Option], objects: Sequence[Option], found: Sequence[Triple], focus_names: frozenset[str], speaker: str
+        self,
+        scorer: Scorer,
+        subjects: Sequence[Option],
+        objects: Sequence[Option],
+        found: Sequence[Triple],
+        focus_names: frozenset[str],
+        speaker: str,
     ) -> tuple[Triple, tuple[int, ...]] | None:
         taken = {(t.subject, t.relation, t.object) for t in found}
         start = Hypothesis((), (), 0.0, scorer.following())
@@ -154,7 +162,8 @@ class WriteSearch:
             return None
         whole = max(closed, key=lambda h: h.logprob + _log_any(h.following, ends))
         confidence = min(1.0, math.exp(whole.logprob + _log_any(whole.following, ends)))
-        return Triple(*whole.names, confidence=confidence), whole.tokens
+        subject, relation, target = whole.names
+        return Triple(subject, relation, target, confidence), whole.tokens
 
 
 def _apart(one: str, other: str) -> bool:
@@ -263,4 +272,3 @@ class ReadSearch:
 def _log_sum(values: Sequence[float]) -> float:
     top = max(values)
     return top + math.log(sum(math.exp(v - top) for v in values))
-

@@ -127,7 +127,7 @@ class LocalModel:
     def _say(self, ids: list[int], request: DraftRequest) -> list[int]:
         """The model's own words, greedily, without opening a call; up to the end of the turn."""
         said: list[int] = []
-        banned = [self.marks.read_open, self.marks.write_open, self.marks.focus_open, self.marks.begin, self.marks.close, self.marks.next, self.marks.side, self.marks.read_answer, self.marks.focus_close]
+        banned = [mark for mark in self.marks.ids if mark != self.marks.end]
         while len(said) < self.max_tokens:
             following = self._scorer(ids + said, READ, request.thread).following().clone()
             following[banned] = float("-inf")
@@ -177,7 +177,9 @@ class PrefixScorer:
         return score_paths(self.model.model, self._entry.cache, len(self.ids), self._following, paths)
 
 
-def load_local(model: str, adapters: str | None = None, *, threads: int = 2, max_tokens: int = 64, relations: Sequence[str] | None = None) -> LocalModel:
+def load_local(
+    model: str, adapters: str | None = None, *, threads: int = 2, max_tokens: int = 64, relations: Sequence[str] | None = None
+) -> LocalModel:
     """Load a model folder (base, write, read) or a base by name with adapters from a folder.
 
     Raises:
@@ -190,14 +192,15 @@ def load_local(model: str, adapters: str | None = None, *, threads: int = 2, max
     tokenizer_folder = folder if (folder / "tokenizer_config.json").exists() else adapter_folder
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(tokenizer_folder if tokenizer_folder.exists() else model))
-        network = AutoModelForCausalLM.from_pretrained(str(base if folder.exists() else model), dtype=torch.float32, attn_implementation="sdpa")
+        source = str(base if folder.exists() else model)
+        network: Any = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, attn_implementation="sdpa")
     except (OSError, ValueError, KeyError) as error:
         first = str(error).splitlines()[0]
-        raise ModelError(f"the model {model} cannot be loaded: {first}", hint="MEMAGENT_MODEL names a folder or a model of the hub") from error
+        hint = "MEMAGENT_MODEL names a folder or a model of the hub"
+        raise ModelError(f"the model {model} cannot be loaded: {first}", hint=hint) from error
     if (adapter_folder / WRITE).is_dir() and (adapter_folder / READ).is_dir():
         network = PeftModel.from_pretrained(network, str(adapter_folder / WRITE), adapter_name=WRITE)
         network.load_adapter(str(adapter_folder / READ), adapter_name=READ)
     network.eval()
     limits = Limits.load(adapter_folder / "calibration.json")
     return LocalModel(network, tokenizer, limits, relations or default_ontology().names, max_tokens=max_tokens)
-

@@ -34,7 +34,7 @@ class Marks:
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
-        ids = tokenizer.convert_tokens_to_ids(list(MARK_TOKENS))
+        self.ids: tuple[int, ...] = tuple(tokenizer.convert_tokens_to_ids(list(MARK_TOKENS)))
         (
             self.begin,
             self.end,
@@ -46,8 +46,8 @@ class Marks:
             self.close,
             self.side,
             self.next,
-        ) = ids
-        self._spelling = dict(zip(ids, MARK_TOKENS, strict=True))
+        ) = self.ids
+        self._spelling = dict(zip(self.ids, MARK_TOKENS, strict=True))
         self._spelling[self.next] = calls.NEXT
 
     def text(self, text: str) -> list[int]:

@@ -28,6 +28,8 @@ from memagent.training.shards import WEIGHT_UNIT, Shard
 from memagent.training.tokens import tokenizer_texts, train_tokenizer
 
 ADAPTERS = ("write", "read")
+ADAPTER_TOKENS = 2_000_000
+STATS = "{:14} {:>9} {:>11} {:>10} {:>11} {:>16}"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -64,7 +66,8 @@ def _data(args: argparse.Namespace) -> Path:
 def _tokenizer(run: Path) -> PreTrainedTokenizerFast:
     if not (run / "tokenizer").is_dir():
         raise ModelError(f"{run} has no tokenizer", hint="make it with: python -m memagent train tokenizer --data DIR")
-    return PreTrainedTokenizerFast.from_pretrained(run / "tokenizer")
+    tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(run / "tokenizer")
+    return tokenizer
 
 
 def train_tokens(args: argparse.Namespace) -> None:
@@ -84,15 +87,14 @@ def _shards(run: Path, shares: Mapping[str, float]) -> dict[str, Shard]:
 def train_base(args: argparse.Namespace) -> None:
     """Train the base from nothing."""
     model = new_base(Shape(vocabulary=len(_tokenizer(args.run))), args.seed)
-    shares = mixer()["base"]
     recipe = Recipe(tokens=args.tokens or Recipe().tokens, seed=args.seed)
-    _train(args, model, dict(model.named_parameters()), shares, recipe, args.run / "base.ckpt")
+    _train(args.run, model, dict(model.named_parameters()), "base", recipe)
     model.save_pretrained(args.run / "base")
 
 
-def _train(args: argparse.Namespace, model: LlamaForCausalLM, parameters: Mapping[str, nn.Parameter], shares: Mapping[str, float], recipe: Recipe, checkpoint: Path) -> None:
-    stop = args.run / "stop"
-    train(model, parameters, lambda progress: shares, _shards(args.run, shares), recipe, checkpoint, stop=stop.exists)
+def _train(run: Path, model: Any, parameters: Mapping[str, nn.Parameter], name: str, recipe: Recipe) -> None:
+    shares, stop = mixer()[name], run / "stop"
+    train(model, parameters, lambda progress: shares, _shards(run, shares), recipe, run / f"{name}.ckpt", stop=stop.exists)
 
 
 def train_adapter(args: argparse.Namespace) -> None:
@@ -102,7 +104,7 @@ def train_adapter(args: argparse.Namespace) -> None:
         raise ModelError(f"{args.run} has no base", hint="train it first: python -m memagent train base")
     base = LlamaForCausalLM.from_pretrained(args.run / "base", dtype=torch.bfloat16)
     model, parameters = with_adapter(base, name, args.seed)
-    _train(args, model.get_base_model(), parameters, mixer()[name], adapter_recipe(args.tokens or 2_000_000, args.seed), args.run / f"{name}.ckpt")
+    _train(args.run, model.get_base_model(), parameters, name, adapter_recipe(args.tokens or ADAPTER_TOKENS, args.seed))
     save_adapter(model, name, args.run)
 
 
@@ -144,7 +146,7 @@ def coloured(marks: Marks, example: Any) -> str:
 def stats(args: argparse.Namespace) -> None:
     """Sizes of the shards: examples, tokens, supervised tokens, empty calls."""
     marks = Marks(_tokenizer(args.run))
-    print(f"{'source':14} {'examples':>9} {'tokens':>11} {'supervised':>10} {'empty write':>11} {'distinct of 5000':>16}")
+    print(STATS.format("source", "examples", "tokens", "supervised", "empty write", "distinct of 5000"))
     for stem in sorted((args.run / "shards").glob("*.ends")):
         shard = Shard(stem.with_suffix(""))
         sample = random.Random(args.seed).sample(range(len(shard)), min(5000, len(shard)))
@@ -152,7 +154,8 @@ def stats(args: argparse.Namespace) -> None:
         empty = sum(1 for ids, _ in drawn if len(ids) > 1 and ids[-2] == marks.write_open)
         distinct = len({ids.tobytes() for ids, _ in drawn})
         weight = float(shard.weights.sum()) / WEIGHT_UNIT
-        print(f"{stem.stem:14} {len(shard):9} {len(shard.ids):11} {weight / len(shard.ids):10.3f} {empty / len(drawn):11.3f} {distinct / len(drawn):16.3f}")
+        shares = [f"{part:.3f}" for part in (weight / len(shard.ids), empty / len(drawn), distinct / len(drawn))]
+        print(STATS.format(stem.stem, len(shard), len(shard.ids), *shares))
 
 
 COMMANDS = {

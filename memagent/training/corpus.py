@@ -12,7 +12,7 @@ import json
 import lzma
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from memagent.errors import InvalidInput
 
@@ -27,8 +27,9 @@ def open_text(path: Path) -> io.TextIOBase:
     """
     if not path.exists():
         raise InvalidInput(f"{path} is missing", hint="--data names the folder of data sets; its README lists the files")
-    opened: Any = lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8")
-    return opened  # type: ignore[no-any-return]
+    if path.suffix == ".xz":
+        return cast(io.TextIOBase, lzma.open(path, "rt", encoding="utf-8"))
+    return path.open(encoding="utf-8")
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:

@@ -6,11 +6,12 @@ then falling linearly to zero from `decay_from` of the way on (docs/LOG.md has t
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from memagent.training.shards import Mixer, Shard, Window
+
+STRETCHES = 20  # of a run; each asks for its shares of the sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +77,17 @@ class Recipe:
 
 
 def tensors(windows: Sequence[Window]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """ids (B, T), weights (B, T), positions (B, T), mask (B, 1, T, T): True where a token may look."""
+    """Ids (B, T), weights (B, T), positions (B, T), mask (B, 1, T, T): True where a token may look.
+
+    The first token of an example has no weight: before it stands another example's end.
+    """
     ids = torch.from_numpy(np.stack([w.ids for w in windows]))
-    weights = torch.from_numpy(np.stack([w.weights for w in windows]))
+    weights = torch.from_numpy(np.stack([w.weights * (w.positions > 0) for w in windows]))
     positions = torch.from_numpy(np.stack([w.positions for w in windows]))
     documents = torch.from_numpy(np.stack([w.documents for w in windows]))
     same = documents[:, :, None] == documents[:, None, :]
     mask = same & torch.ones(same.shape[1:], dtype=torch.bool).tril()
     return ids, weights, positions, mask[:, None]
-
-
 
 
 def weighted_loss(model: LlamaForCausalLM, windows: Sequence[Window]) -> tuple[Tensor, float]:
@@ -96,7 +100,7 @@ def weighted_loss(model: LlamaForCausalLM, windows: Sequence[Window]) -> tuple[T
     logits = model.lm_head(hidden[supervised]).float()  # (supervised, vocabulary)
     losses = nn.functional.cross_entropy(logits, targets[supervised], reduction="none")
     chosen = target_weights[supervised]
-    return (losses * chosen).sum() / chosen.sum(), float(chosen.sum())
+    return (losses * chosen).sum() / chosen.sum().clamp_min(1e-6), float(chosen.sum())
 
 
 class MasterWeights:
@@ -168,29 +172,26 @@ def train(
 ) -> None:
     """Train `parameters` of `model` until `recipe.tokens`; goes on from `checkpoint` where there is one.
 
-    `shares` gives each source's share of tokens at a progress between 0 and 1; it is asked again every hundredth of the way.
+    `shares` gives each source's share of tokens at a progress between 0 and 1; it is asked again every twentieth of the way.
+    A run that was stopped sees the same batches as one that was not.
     """
     weights = MasterWeights(parameters, recipe)
     tokens, step = 0, 0
     if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=False)
+        saved = torch.load(checkpoint, weights_only=True)
         weights.restore(saved["weights"])
         tokens, step = saved["tokens"], saved["step"]
-    mixer, mixed_at = None, -1.0
+    seen = recipe.batch * recipe.length
+    batches = _batches(shares, shards, recipe, step)
     log = checkpoint.with_suffix(".log.jsonl")
     bar = tqdm(total=recipe.tokens, initial=tokens, unit="tok", unit_scale=True, mininterval=5.0)
     saved_at = time.monotonic()
     model.train()
     smooth = math.nan
     while tokens < recipe.tokens and not stop():
-        progress = tokens / recipe.tokens
-        if mixer is None or progress - mixed_at >= 0.05:
-            mixer, mixed_at = Mixer(shards, shares(progress), recipe.length, recipe.seed + step), progress
-        windows = mixer.batch(recipe.batch)
-        loss, _ = weighted_loss(model, windows)
+        loss, _ = weighted_loss(model, next(batches))
         loss.backward()  # type: ignore[no-untyped-call]
         weights.step(recipe.rate(tokens, step))
-        seen = recipe.batch * recipe.length
         tokens, step = tokens + seen, step + 1
         smooth = loss.item() if math.isnan(smooth) else 0.95 * smooth + 0.05 * loss.item()
         bar.update(seen)
@@ -204,6 +205,20 @@ def train(
     bar.close()
 
 
+def _batches(
+    shares: Callable[[float], Mapping[str, float]], shards: Mapping[str, Shard], recipe: Recipe, step: int
+) -> Iterator[Sequence[Window]]:
+    """The batches from `step` on. Each twentieth of the way has a mixer of its own, seeded by its first step."""
+    stretch = max(1, math.ceil(recipe.tokens / (recipe.batch * recipe.length * STRETCHES)))
+    for start in itertools.count(step - step % stretch, stretch):
+        progress = start * recipe.batch * recipe.length / recipe.tokens
+        mixer = Mixer(shards, shares(progress), recipe.length, recipe.seed + start)
+        for at in range(start, start + stretch):
+            batch = mixer.batch(recipe.batch)
+            if at >= step:
+                yield batch
+
+
 def _save(checkpoint: Path, weights: MasterWeights, recipe: Recipe, tokens: int, step: int) -> None:
     save_atomically(checkpoint, {"weights": weights.state(), "recipe": asdict(recipe), "tokens": tokens, "step": step})
 
@@ -212,4 +227,5 @@ def new_base(shape: Shape, seed: int) -> LlamaForCausalLM:
     """A base with random weights."""
     torch.manual_seed(seed)
     model = LlamaForCausalLM(shape.config())
-    return model.to(torch.bfloat16)  # type: ignore[no-any-return]
+    model.to(dtype=torch.bfloat16)
+    return model

@@ -114,7 +114,7 @@ class Mixer:
         documents = np.zeros(self.length, dtype=np.int64)
         positions = np.zeros(self.length, dtype=np.int64)
         filled, document = 0, 0
-        self.rng.shuffle(self.waiting)  # type: ignore[arg-type]
+        self.rng.shuffle(self.waiting)
         while (example := self._next_that_fits(self.length - filled)) is not None:
             document += 1
             stop = filled + len(example[0])

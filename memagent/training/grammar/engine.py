@@ -416,7 +416,7 @@ class Grammar:
     def _asked(self, text: str) -> str:
         draw = self.rng.random()
         if draw < 0.08:
-            opener = self.rng.choice(self.talk["question_openers"])
+            opener: str = self.rng.choice(self.talk["question_openers"])
             keeps = opener.rstrip()[-1:] in ".:!?" or text.split()[0] not in LOWERED
             return opener + (text if keeps else text[:1].lower() + text[1:])
         if draw < 0.15:
