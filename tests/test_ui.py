@@ -140,8 +140,8 @@ def test_search_looks_at_names_and_sentences_whatever_the_case():
 def test_a_chosen_row_can_be_forgotten():
     names, forget = choose(["Anna", "residence", "Oslo", "93%", SENTENCE])
     assert names == ["Anna", "residence", "Oslo"]
-    assert forget["value"] == "Forget Anna – residence – Oslo"
-    assert len(choose(["x" * 1000, "residence", "Oslo"])[1]["value"]) < 60
+    assert forget["value"] == "Forget for good: Anna – residence – Oslo"
+    assert len(choose(["x" * 1000, "residence", "Oslo"])[1]["value"]) < 70
 
 
 def test_a_turn_clears_the_box_and_the_table_follows():

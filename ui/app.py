@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any, Final, Literal
 import gradio as gr
 
 from memagent import Agent, MemagentError, Triple
+from memagent.commands.printing import triple_line
+from memagent.memory import Change
 from ui.chat import Conversation, conversation, said, turn
 from ui.table import Panel, choose, draw, panel
 
@@ -49,8 +52,8 @@ class Actions:
         return self.redraw(wanted)
 
     def undo(self, wanted: str) -> Values:
-        """Undo the last change."""
-        _or_say(lambda: gr.Info(f"Undid change {self.agent.memory.undo().number}", duration=4))
+        """Undo the last change that can be undone, and say which it was."""
+        _or_say(lambda: gr.Info(_undone(self.agent.memory.undo()), duration=6, title="Undone"))
         return self.redraw(wanted)
 
 
@@ -110,8 +113,13 @@ def _wire(page: gr.Blocks, do: Actions, talk: Conversation, memory: Panel) -> No
     page.load(do.redraw, memory.search, memory.drawn, **quiet)
 
 
+def _undone(change: Change) -> str:
+    lines = [f"no longer: {triple_line(triple)}" for triple in change.ended] + [f"again: {triple_line(triple)}" for triple in change.added]
+    return "<br>".join(map(html.escape, lines)) or f"change {change.number}"
+
+
 def _or_say(act: Callable[[], object]) -> None:
     try:
         act()
     except MemagentError as error:
-        gr.Warning(f"{error}" + (f" – {error.hint}" if error.hint else ""))
+        gr.Warning(html.escape(str(error) + (f" – {error.hint}" if error.hint else "")))  # it would be shown as HTML

@@ -13,7 +13,7 @@ import gradio as gr
 from memagent import Agent, MemagentError, ReadCall
 from memagent.agent.events import Event, Finished, MemoryAnswered, MemoryAsked, TextAdded, TriplesWritten, WriteRejected
 from memagent.commands.printing import counted
-from ui.text import escape, in_words, sentence
+from ui.text import escape, in_words, sentence, shortened
 
 INVITATION = """
 ### Tell me something, then ask me about it
@@ -22,6 +22,7 @@ What you state goes into the memory beside, triple by triple, each with the sent
 Open a step to see what was written or asked.
 """
 EXAMPLES = ("My sister Anna lives in Oslo.", "Where does my sister live?", "Zorblax Quimby is the mayor of Fenwick Hollow.")
+SHOWN = 2000  # characters of one message; the agent gets all of it
 PLACEHOLDER = "State something, or ask …"
 
 
@@ -50,8 +51,8 @@ def conversation() -> Conversation:
 
 
 def said(text: str) -> gr.ChatMessage:
-    """What the person typed."""
-    return gr.ChatMessage(role="user", content=escape(text.strip()))
+    """What the person typed, or how it begins."""
+    return gr.ChatMessage(role="user", content=escape(shortened(text.strip(), SHOWN)))
 
 
 def turn(agent: Agent, text: str, thread: str) -> Iterator[tuple[list[gr.ChatMessage], bool]]:

@@ -12,7 +12,7 @@ import gradio as gr
 
 from memagent import Memory, Triple
 from memagent.commands.printing import counted
-from ui.text import sentence
+from ui.text import sentence, shortened
 
 HEADERS = ["Subject", "Relation", "Object", "Sure", "Source sentence"]
 WIDTHS: list[str | int] = ["19%", "17%", "19%", "9%", "36%"]
@@ -84,7 +84,7 @@ def draw(memory: Memory, wanted: str) -> tuple[Any, ...]:
 def choose(row: list[Any]) -> tuple[Any, ...]:
     """New values for `Panel.chosen` and `Panel.forget`: the row that was clicked."""
     names = [str(cell) for cell in row[:3]]
-    return names, gr.update(value=f"Forget {_shortened(' – '.join(names))}", visible=True)
+    return names, gr.update(value=f"Forget for good: {shortened(' – '.join(names), 40)}", visible=True)
 
 
 def _rows(memory: Memory, wanted: str) -> list[list[str]]:
@@ -98,7 +98,3 @@ def _rows(memory: Memory, wanted: str) -> list[list[str]]:
 
 def _row(triple: Triple) -> list[str]:
     return [triple.subject, triple.relation, triple.object, f"{triple.confidence:.0%}", sentence(triple.provenance)]
-
-
-def _shortened(text: str, length: int = 40) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"

@@ -16,6 +16,11 @@ def escape(text: str) -> str:
     return _MARKUP.sub(lambda found: f"&#{ord(found.group())};", flat)
 
 
+def shortened(text: str, length: int) -> str:
+    """`text`, or its beginning with an ellipsis: at most `length` characters."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
 def in_words(triple: Triple) -> str:
     """A triple as a line of Markdown."""
     return f"**{escape(triple.subject)}** – {escape(triple.relation)} – **{escape(triple.object)}**"
