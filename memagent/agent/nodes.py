@@ -104,7 +104,16 @@ def draft_node(state: State, runtime: Runtime[Context]) -> Command[Literal["reca
     texts = [text for who, text in turns[-3:] if who == state["speaker"]]
     now = scope(context.memory, texts, [*state.get("found", []), state["speaker"]], asked)
     askable, entities = (now.askable, now.entities) if room else ((), ())
-    draft = model.draft(DraftRequest(tuple(ids), askable, entities, tuple(state.get("last", [])), context.thread))
+    request = DraftRequest(
+        tuple(ids),
+        question=state["message"],
+        askable=askable,
+        entities=entities,
+        answers=tuple(state.get("last", [])),
+        speaker=state["speaker"],
+        thread=context.thread,
+    )
+    draft = model.draft(request)
     if draft.call is not None:
         runtime.stream_writer(MemoryAsked(draft.call))
         return Command(goto="recall", update={"ids": [*ids, *draft.ids], "call": draft.call.render()})

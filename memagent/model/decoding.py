@@ -10,7 +10,7 @@ Works on any `Scorer`: something that gives log-probabilities of continuations. 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,13 +18,17 @@ import regex
 from torch import Tensor
 
 from memagent.model.marks import Marks
+from memagent.model.relations import NOTHING, OBJECT_MASK, SUBJECT_MASK, Asked, RelationScorer, masked
 from memagent.model.tree import Scored
-from memagent.triples import Query, Triple
+from memagent.triples import SPEAKER, Query, Triple
 
 MAX_SPAN_WORDS = 9
 MAX_TRIPLES = 8  # of one focus sentence
 BEAM = 3  # hypotheses kept after each slot
 OPTIONS = 24  # options of a slot that are scored in full, the most likely first tokens first
+LEAST_COMING = math.log(0.02)  # of a triple at all; below, nothing is searched
+UNFITTED = -5.2  # log-probability of a relation that the relation scorer does not know: one in about 180
+MASKS = (SUBJECT_MASK, OBJECT_MASK)
 _WORD = regex.compile(r"[\p{L}\p{N}\p{M}@+#$£€%&_/’'.\-:]*[\p{L}\p{N}%€$£+\-]\.?|&")
 
 
@@ -96,49 +100,96 @@ def fill_slot(
     return sorted(longer, key=lambda h: -h.logprob)[:beam]
 
 
-@dataclass(frozen=True, slots=True)
-class WriteLimits:
-    """When a write call goes on, and which triples it keeps; all are probabilities."""
+@dataclass(frozen=True)
+class Judge:
+    """A logistic model of whether a call is right: `weights` of its features, `keep` the probability from which it is made.
 
-    open: float = 0.5  # that the sentence states anything
-    next: float = 0.5  # that another triple follows
-    keep: float = 0.05  # of a triple, over its names; below, it is not written
+    `relation` weighs the relation scorer's log-probability against the language model's when candidates are ranked.
+    All are fitted on phrasings that no training saw (`training/calibrate.py`).
+    """
+
+    weights: tuple[float, ...]
+    relation: float = 0.5
+    keep: float = 0.5
+
+    def probability(self, features: Sequence[float]) -> float:
+        """That the call is right."""
+        total = sum(w * f for w, f in zip(self.weights, features, strict=True))
+        return 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, total))))
+
+
+# Features of a write: 1, log P(a triple comes here), log P(its names), the scorer's log P(relation) and log P(nothing), later triple.
+WRITE_JUDGE = Judge((2.0, 1.0, 0.5, 0.3, -0.2, 0.0))
+# Features of a read: 1, log P(a call opens), log share of the query among all, the scorer's log P(relation), log P(nothing), behind the best.
+READ_JUDGE = Judge((2.0, 0.5, 1.0, 0.2, -0.1, 0.3))
+PAIRS = 4  # pairs of names for which the relation scorer is asked
+SECOND_OPINIONS = 3  # relations that it may add for each pair
 
 
 class WriteSearch:
     """The triples of one focus sentence."""
 
-    def __init__(self, marks: Marks, relations: Sequence[str], limits: WriteLimits) -> None:
+    def __init__(self, marks: Marks, relations: Sequence[str], judge: Judge = WRITE_JUDGE, second: RelationScorer | None = None) -> None:
         self.marks = marks
-        self.limits = limits
+        self.judge = judge
+        self.second = second
         self.relations = self._options(relations, marks.side)
+        self._relation_tokens = {option.name: option.tokens for option in self.relations}
 
     def _options(self, names: Sequence[str], mark: int) -> list[Option]:
         return [Option(name, (*ids, mark)) for name, ids in zip(names, self.marks.texts(names), strict=True)]
 
-    def search(self, scorer: Scorer, names: Sequence[str], focus_names: frozenset[str], speaker: str) -> list[Triple]:
-        """`names`: what a slot may hold; every triple has at least one side in `focus_names` or the speaker."""
+    def search(self, scorer: Scorer, focus: str, names: Sequence[str], focus_names: frozenset[str], speaker: str) -> list[Triple]:
+        """`names`: what a slot may hold; every triple has at least one side in `focus_names`, or the speaker for its subject."""
         subjects = self._options(names, self.marks.side)
         objects = [Option(name, tuple(ids)) for name, ids in zip(names, self.marks.texts(names), strict=True)]
         found: list[Triple] = []
-        for _ in range(MAX_TRIPLES):
+        while len(found) < MAX_TRIPLES:
             following = scorer.following()
             if found:
-                going_on = _share(following, self.marks.next, self.marks.close)
-                if going_on < self.limits.next:
-                    break
+                coming = _log_share(following, self.marks.next, self.marks.close)
                 scorer = scorer.after([self.marks.next])
-            elif 1.0 - math.exp(float(following[self.marks.close])) < self.limits.open:
+            else:
+                coming = math.log(max(1e-9, 1.0 - math.exp(float(following[self.marks.close]))))
+            if coming < LEAST_COMING:
                 break
-            best = self._triple(scorer, subjects, objects, found, focus_names, speaker)
-            if best is None:
+            best = self._best(scorer, focus, subjects, objects, found, focus_names, speaker, coming)
+            if best is None or best[0].confidence < self.judge.keep:
                 break
-            triple, tokens = best
-            scorer = scorer.after(tokens)
-            found.append(triple)
-        return [t for t in found if t.confidence >= self.limits.keep]
+            found.append(best[0])
+            scorer = scorer.after(best[1])
+        return found
 
-    def _triple(
+    def _best(
+        self,
+        scorer: Scorer,
+        focus: str,
+        subjects: Sequence[Option],
+        objects: Sequence[Option],
+        found: Sequence[Triple],
+        focus_names: frozenset[str],
+        speaker: str,
+        coming: float,
+    ) -> tuple[Triple, tuple[int, ...]] | None:
+        """The likeliest next triple with its confidence, and its tokens."""
+        candidates = self._candidates(scorer, subjects, objects, found, focus_names, speaker)
+        opinions: dict[tuple[str, str], dict[str, float]] = {}
+        if self.second is not None and candidates:
+            opinions = self._opinions(focus, candidates, speaker)
+            candidates = self._with_opinions(scorer, candidates, opinions, found)
+
+        def rank(candidate: Candidate) -> float:
+            return candidate.logprob + self.judge.relation * _opinion(opinions, candidate)
+
+        if not candidates:
+            return None
+        best = max(candidates, key=rank)
+        nothing = opinions.get(best.pair, {}).get(NOTHING, 0.0)
+        features = (1.0, coming, best.logprob, _opinion(opinions, best), nothing, float(bool(found)))
+        subject, relation, target = best.names
+        return Triple(subject, relation, target, self.judge.probability(features)), best.tokens
+
+    def _candidates(
         self,
         scorer: Scorer,
         subjects: Sequence[Option],
@@ -146,7 +197,8 @@ class WriteSearch:
         found: Sequence[Triple],
         focus_names: frozenset[str],
         speaker: str,
-    ) -> tuple[Triple, tuple[int, ...]] | None:
+    ) -> list[Candidate]:
+        """What the language model alone would write, best first."""
         taken = {(t.subject, t.relation, t.object) for t in found}
         start = Hypothesis((), (), 0.0, scorer.following())
         after_subject = fill_slot(scorer, [start], lambda _: subjects)
@@ -156,14 +208,54 @@ class WriteSearch:
             new = [o for o in objects if _apart(h.names[0], o.name) and (h.names[0], h.names[1], o.name) not in taken]
             return [o for o in new if h.names[0] in focus_names or o.name in focus_names or h.names[0] == speaker]
 
-        ends = (self.marks.next, self.marks.close)
         closed = fill_slot(scorer, after_relation, allowed, beam=BEAM * OPTIONS)  # the mark that ends an object is not scored yet
-        if not closed:
-            return None
-        whole = max(closed, key=lambda h: h.logprob + _log_any(h.following, ends))
-        confidence = min(1.0, math.exp(whole.logprob + _log_any(whole.following, ends)))
-        subject, relation, target = whole.names
-        return Triple(subject, relation, target, confidence), whole.tokens
+        return sorted((self._candidate(h.names, h.tokens, h.logprob, h.following) for h in closed), key=lambda c: -c.logprob)
+
+    def _candidate(self, names: tuple[str, ...], tokens: tuple[int, ...], logprob: float, following: Tensor) -> Candidate:
+        subject, relation, target = names
+        ended = logprob + _log_any(following, (self.marks.next, self.marks.close))
+        return Candidate((subject, relation, target), tokens, ended)
+
+    def _opinions(self, focus: str, candidates: Sequence[Candidate], speaker: str) -> dict[tuple[str, str], dict[str, float]]:
+        """The relation scorer's table for each of the likeliest pairs of names."""
+        assert self.second is not None
+        pairs = list(dict.fromkeys(c.pair for c in candidates))[:PAIRS]
+        texts = [masked(focus, {name: mask for name, mask in zip(pair, MASKS, strict=True) if name != speaker}) for pair in pairs]
+        return dict(zip(pairs, self.second.stated(texts), strict=True))
+
+    def _with_opinions(
+        self, scorer: Scorer, candidates: Sequence[Candidate], opinions: Mapping[tuple[str, str], Mapping[str, float]], found: Sequence[Triple]
+    ) -> list[Candidate]:
+        """The candidates of those pairs, and those with the relations that the scorer thinks likeliest."""
+        known = {c.names for c in candidates} | {(t.subject, t.relation, t.object) for t in found}
+        added: list[tuple[str, str, str]] = []
+        for (subject, target), table in opinions.items():
+            likeliest = sorted((r for r in table if r in self._relation_tokens), key=lambda r: -table[r])[:SECOND_OPINIONS]
+            added += [names for relation in likeliest if (names := (subject, relation, target)) not in known]
+        ids = dict(zip(texts := list({n for names in added for n in (names[0], names[2])}), self.marks.texts(texts), strict=True))
+        paths = [(*ids[s], self.marks.side, *self._relation_tokens[r], *ids[o]) for s, r, o in added]
+        scored = scorer.score(paths) if paths else []
+        more = [self._candidate(names, s.tokens, s.total, s.following) for names, s in zip(added, scored, strict=True)]
+        return [c for c in candidates if c.pair in opinions] + more
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A whole triple: names, tokens, and the language model's log-probability of them."""
+
+    names: tuple[str, str, str]
+    tokens: tuple[int, ...]
+    logprob: float
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Subject and object."""
+        return self.names[0], self.names[2]
+
+
+def _opinion(opinions: Mapping[tuple[str, str], Mapping[str, float]], candidate: Candidate) -> float:
+    table = opinions.get(candidate.pair)
+    return UNFITTED if table and candidate.names[1] not in table else table[candidate.names[1]] if table else 0.0
 
 
 def _apart(one: str, other: str) -> bool:
@@ -171,9 +263,9 @@ def _apart(one: str, other: str) -> bool:
     return one.casefold() != other.casefold()
 
 
-def _share(following: Tensor, one: int, other: int) -> float:
-    """Probability of `one` against `other`."""
-    return 1.0 / (1.0 + math.exp(float(following[other] - following[one])))
+def _log_share(following: Tensor, one: int, other: int) -> float:
+    """Log-probability of `one` against `other`."""
+    return -math.log1p(math.exp(min(50.0, float(following[other] - following[one]))))
 
 
 def _log_any(following: Tensor, tokens: Sequence[int]) -> float:
@@ -185,16 +277,8 @@ def _log_any(following: Tensor, tokens: Sequence[int]) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadLimits:
-    """When a read call is made; probabilities."""
-
-    open: float = 0.5  # that the model wants to ask at all
-    answerable: float = 0.3  # of the query among everything that could be asked here
-
-
-@dataclass(frozen=True, slots=True)
 class ReadChoice:
-    """What the model would ask: the best query that can be answered, its probability, and the best of all."""
+    """What the model would ask: the best query that can be answered, the probability that it is right, and the best of all."""
 
     query: Query | None
     confidence: float
@@ -205,8 +289,10 @@ class ReadChoice:
 class ReadSearch:
     """Which query to ask at one place of the text."""
 
-    def __init__(self, marks: Marks, relations: Sequence[str]) -> None:
+    def __init__(self, marks: Marks, relations: Sequence[str], judge: Judge = READ_JUDGE, second: RelationScorer | None = None) -> None:
         self.marks = marks
+        self.judge = judge
+        self.second = second
         self.relations = list(relations)
         self._ids = dict(zip(self.relations, marks.texts(self.relations), strict=True))  # of names, relations to begin with
 
@@ -223,43 +309,60 @@ class ReadSearch:
         subject, relation, target = (self._name(n) for n in (query.subject, query.relation, query.object))
         return (*subject, marks.side, *relation, marks.side, *target, marks.read_answer)
 
-    def choose(self, scorer: Scorer, askable: Sequence[Query], entities: Sequence[str]) -> ReadChoice:
-        """Score the answerable queries against all that could be asked about `entities`."""
+    def choose(self, scorer: Scorer, question: str, askable: Sequence[Query], entities: Sequence[str], speaker: str = SPEAKER) -> ReadChoice:
+        """Score the answerable queries against all that could be asked about `entities`; `question` is what is asked last."""
         self._ids = {name: self._ids[name] for name in self.relations}
-        opening = math.exp(float(scorer.following()[self.marks.read_open]))
-        inside = scorer.after([self.marks.read_open])
+        opening = float(scorer.following()[self.marks.read_open])
         every = list(dict.fromkeys([*askable, *self._conceivable(entities)]))
         if not every:
-            return ReadChoice(None, 0.0, None, opening)
-        scored = self._scored(inside, every)
-        total = _log_sum([s for _, s in scored])
-        wished = max(scored, key=lambda pair: pair[1])[0]
+            return ReadChoice(None, 0.0, None, math.exp(opening))
+        opinions = self._opinions(question, entities, speaker)
+        scored = self._scored(scorer.after([self.marks.read_open]), every, askable, opinions)
+        wished, most = max(scored, key=lambda pair: pair[1])
         can = set(askable)
         possible = [(q, s) for q, s in scored if q in can]
         if not possible:
-            return ReadChoice(None, 0.0, wished, opening)
+            return ReadChoice(None, 0.0, wished, math.exp(opening))
         query, score = max(possible, key=lambda pair: pair[1])
-        return ReadChoice(query, math.exp(score - total), wished, opening)
+        table = opinions.get(query.known, {})
+        share = score - _log_sum([s for _, s in scored])
+        features = (1.0, opening, share, _asked(table, query), table.get((NOTHING, False), 0.0), score - most)
+        return ReadChoice(query, self.judge.probability(features), wished, math.exp(opening))
+
+    def _opinions(self, question: str, entities: Sequence[str], speaker: str) -> dict[str, dict[Asked, float]]:
+        """The relation scorer's table for the question with each of the entities masked."""
+        if self.second is None:
+            return {}
+        texts = [masked(question, {entity: SUBJECT_MASK} if entity != speaker else {}) for entity in entities]
+        # The mask of a subject and that of an object look alike to a question that names only one of them.
+        return dict(zip(entities, self.second.asked(texts), strict=True))
 
     def _conceivable(self, entities: Sequence[str]) -> list[Query]:
         forwards = [Query(entity, relation, None) for entity in entities for relation in self.relations]
         backwards = [Query(None, relation, entity) for entity in entities for relation in self.relations]
         return forwards + backwards
 
-    def _scored(self, scorer: Scorer, queries: Sequence[Query]) -> list[tuple[Query, float]]:
-        """Queries with their log-probability, those with an unlikely beginning left out.
+    def _scored(
+        self, scorer: Scorer, queries: Sequence[Query], always: Sequence[Query], opinions: Mapping[str, Mapping[Asked, float]]
+    ) -> list[tuple[Query, float]]:
+        """Queries with their fused log-score, those with an unlikely beginning left out unless they are in `always`.
 
         The tree shares the subjects; relations are first ranked by their first token, as in a beam search.
         """
         heads = self._heads(queries)
-        head_scores = scorer.score(list(heads))
-        kept: list[tuple[Query, tuple[int, ...]]] = []
-        for scored in head_scores:
+        must = set(always)
+        kept: dict[Query, tuple[int, ...]] = {}
+        for scored in scorer.score(list(heads)):
             group = heads[scored.tokens]
-            ranked = sorted(group, key=lambda q: -float(scored.following[self.tokens(q)[len(scored.tokens)]]))
-            kept += [(q, self.tokens(q)) for q in ranked[: 2 * OPTIONS]]
-        totals = scorer.score([tokens for _, tokens in kept])
-        return [(query, s.total) for (query, _), s in zip(kept, totals, strict=True)]
+
+            def first(query: Query, scored: Scored = scored) -> float:
+                opinion = _asked(opinions.get(query.known, {}), query)
+                return float(scored.following[self.tokens(query)[len(scored.tokens)]]) + self.judge.relation * opinion
+
+            ranked = sorted(group, key=first, reverse=True)
+            kept |= {q: self.tokens(q) for i, q in enumerate(ranked) if i < OPTIONS or q in must}
+        totals = scorer.score(list(kept.values()))
+        return [(q, s.total + self.judge.relation * _asked(opinions.get(q.known, {}), q)) for q, s in zip(kept, totals, strict=True)]
 
     def _heads(self, queries: Sequence[Query]) -> dict[tuple[int, ...], list[Query]]:
         """Queries by the tokens before their relation."""
@@ -267,6 +370,10 @@ class ReadSearch:
         for query in queries:
             heads.setdefault((*self._name(query.subject), self.marks.side), []).append(query)
         return heads
+
+
+def _asked(table: Mapping[Asked, float], query: Query) -> float:
+    return table.get((query.relation, query.subject is None), UNFITTED) if table else 0.0
 
 
 def _log_sum(values: Sequence[float]) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -20,23 +20,26 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from memagent.calls import ReadCall
 from memagent.errors import ModelError
-from memagent.model.decoding import ReadLimits, ReadSearch, WriteLimits, WriteSearch, spans
+from memagent.memory.embedding import MiniLM
+from memagent.model.decoding import READ_JUDGE, WRITE_JUDGE, Judge, ReadSearch, WriteSearch, spans
 from memagent.model.marks import Marks
 from memagent.model.pool import CachePool, Entry
+from memagent.model.relations import RelationHead, RelationScorer
 from memagent.model.seam import Draft, DraftRequest, WriteRequest
 from memagent.model.tree import Scored, score_paths
 from memagent.ontology import default_ontology
 from memagent.triples import Triple
 
 WRITE, READ = "write", "read"
+RELATIONS = "relations.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Thresholds of both calls, fitted on held-out phrasings and stored beside the weights."""
+    """The judges of both calls, fitted on held-out phrasings and stored beside the weights."""
 
-    write: WriteLimits = field(default_factory=WriteLimits)
-    read: ReadLimits = field(default_factory=ReadLimits)
+    write: Judge = WRITE_JUDGE
+    read: Judge = READ_JUDGE
 
     @classmethod
     def load(cls, path: Path) -> Limits:
@@ -44,22 +47,35 @@ class Limits:
         if not path.exists():
             return cls()
         table = json.loads(path.read_text(encoding="utf-8"))
-        return cls(WriteLimits(**table.get("write", {})), ReadLimits(**table.get("read", {})))
+        return cls(*(Judge(tuple(table[call]["weights"]), table[call]["relation"], table[call]["keep"]) for call in (WRITE, READ)))
 
 
 class LocalModel:
     """`LanguageModel` on transformers and peft; one generation at a time (the active adapter is global state)."""
 
-    def __init__(self, model: Any, tokenizer: Any, limits: Limits, relations: Sequence[str], *, max_tokens: int = 64) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        limits: Limits,
+        relations: Sequence[str],
+        *,
+        second: RelationScorer | None = None,
+        max_tokens: int = 64,
+    ) -> None:
         self.model = model
         self.marks = Marks(tokenizer)
-        self.limits = limits
         self.max_tokens = max_tokens
         self.reach = min(int(getattr(model.config, "max_position_embeddings", 1024)), 1024)
         self.pool = CachePool()
         self._lock = RLock()
-        self._writes = WriteSearch(self.marks, relations, limits.write)
-        self._reads = ReadSearch(self.marks, relations)
+        self._writes = WriteSearch(self.marks, relations, limits.write, second)
+        self._reads = ReadSearch(self.marks, relations, limits.read, second)
+
+    def judges(self, write: Judge | None = None, read: Judge | None = None) -> None:
+        """Put other judges in place; for calibration."""
+        self._writes.judge = write or self._writes.judge
+        self._reads.judge = read or self._reads.judge
 
     # ---- the seam
 
@@ -88,21 +104,20 @@ class LocalModel:
         names = list(dict.fromkeys([*here, *request.known, *([request.speaker] if request.speaker else [])]))
         with self._lock, torch.inference_mode():
             scorer = self._scorer(ids, WRITE, "write")
-            return self._writes.search(scorer, names, frozenset(here), request.speaker)
+            return self._writes.search(scorer, request.focus, names, frozenset(here), request.speaker)
 
     def draft(self, request: DraftRequest) -> Draft:
         """A read call if the model opens one that can be answered, otherwise the rest of the turn."""
         ids = list(request.ids)
         with self._lock, torch.inference_mode():
             scorer = self._scorer(ids, READ, request.thread)
-            choice = self._reads.choose(scorer, request.askable, request.entities)
-            limits = self.limits.read
-            if choice.opening >= limits.open and choice.query is not None and choice.confidence >= limits.answerable:
+            choice = self._reads.choose(scorer, request.question, request.askable, request.entities, request.speaker)
+            if choice.query is not None and choice.confidence >= self._reads.judge.keep:
                 call = ReadCall((choice.query,))
                 tokens = (self.marks.read_open, *self._reads.tokens(choice.query))
                 return Draft(tokens, call=call, confidence=choice.confidence)
             in_vain: list[int] = []
-            if choice.opening >= limits.open and not request.answers:
+            if choice.opening >= 0.5 and request.entities:
                 wished = choice.wished
                 in_vain = [self.marks.read_open, *(self._reads.tokens(wished) if wished else (self.marks.read_answer,)), self.marks.close]
             said = self._say(ids + in_vain, request)
@@ -203,4 +218,6 @@ def load_local(
         network.load_adapter(str(adapter_folder / READ), adapter_name=READ)
     network.eval()
     limits = Limits.load(adapter_folder / "calibration.json")
-    return LocalModel(network, tokenizer, limits, relations or default_ontology().names, max_tokens=max_tokens)
+    head = adapter_folder / RELATIONS
+    second = RelationHead.load(MiniLM(), head) if head.exists() else None
+    return LocalModel(network, tokenizer, limits, relations or default_ontology().names, second=second, max_tokens=max_tokens)

@@ -45,13 +45,16 @@ class Draft:
 class DraftRequest:
     """A turn to be gone on with: the ids so far, the queries that the memory could answer, and the answers given so far.
 
-    `entities` are the names about which anything may be asked; `thread` names the cache that may be reused.
+    `question` is what the user said last; `entities` are the names about which anything may be asked; `thread` names the
+    cache that may be reused.
     """
 
     ids: tuple[int, ...]
+    question: str = ""
     askable: tuple[Query, ...] = ()
     entities: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
+    speaker: str = SPEAKER
     thread: str = ""
 
 

@@ -1,4 +1,4 @@
-"""`python -m memagent train ...`: tokenizer, prepare, base, write, read, pack; show and stats to look at the examples.
+"""`python -m memagent train ...`: tokenizer, prepare, base, write, read, relations, pack, calibrate; show and stats to look at the examples.
 
 A run is a folder (`runs/mini` unless `--run` says otherwise): tokenizer, shards, checkpoints with their recipes and logs. Every
 step goes on where it was interrupted; a file called `stop` in the folder ends it after the next update.
@@ -18,12 +18,16 @@ from torch import nn
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from memagent.errors import InvalidInput, ModelError
+from memagent.memory.embedding import MiniLM
+from memagent.model.local import RELATIONS, load_local
 from memagent.model.marks import Marks
+from memagent.training.calibrate import calibrate
 from memagent.training.examples import Teacher
 from memagent.training.finetune import adapter_recipe, save_adapter, with_adapter
 from memagent.training.grammar.engine import Grammar
 from memagent.training.prepare import mixer, prepare
 from memagent.training.pretrain import Recipe, Shape, new_base, train
+from memagent.training.relations import asked_phrasings, fit, stated_phrasings, stated_sentences
 from memagent.training.shards import WEIGHT_UNIT, Shard
 from memagent.training.tokens import tokenizer_texts, train_tokenizer
 
@@ -46,11 +50,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("command", choices=sorted(COMMANDS))
     parser.add_argument("--data", type=Path, help="the folder of data sets (tokenizer, prepare)")
     parser.add_argument("--run", type=Path, default=Path("runs/mini"), help="the run's folder")
-    parser.add_argument("--out", type=Path, help="pack: the model's folder")
+    parser.add_argument("--out", type=Path, help="pack, calibrate: the model's folder")
     parser.add_argument("--tokens", type=int, help="how long to train")
     parser.add_argument("--vocabulary", type=int, default=Shape().vocabulary, help="tokenizer: its size")
     parser.add_argument("--only", nargs="*", default=(), help="prepare: only these shards")
-    parser.add_argument("--count", type=int, default=10, help="show: how many examples of each kind")
+    parser.add_argument("--count", type=int, default=10, help="show, calibrate: how many examples of each kind")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     return parser
@@ -108,6 +112,19 @@ def train_adapter(args: argparse.Namespace) -> None:
     save_adapter(model, name, args.run)
 
 
+def fit_relations(args: argparse.Namespace) -> None:
+    """Fit the relation head."""
+    stated = [*stated_phrasings(), *stated_sentences(_data(args), most=60)]
+    fit(MiniLM(), stated, asked_phrasings(), args.run / RELATIONS, args.seed)
+
+
+def fit_judges(args: argparse.Namespace) -> None:
+    """Fit the judges of a packed model (`--out`)."""
+    if args.out is None:
+        raise InvalidInput("calibrate needs --out DIR", hint="a packed model's folder")
+    print(calibrate(load_local(str(args.out), threads=args.threads), args.out / "calibration.json", args.count, args.seed))
+
+
 def pack(args: argparse.Namespace) -> None:
     """Copy tokenizer, base and adapters into one model folder, in bf16."""
     if args.out is None:
@@ -119,6 +136,8 @@ def pack(args: argparse.Namespace) -> None:
     for name in ADAPTERS:
         shutil.copytree(args.run / name, args.out / name, dirs_exist_ok=True)
         (args.out / name / "README.md").unlink(missing_ok=True)
+    if (args.run / RELATIONS).exists():
+        shutil.copy(args.run / RELATIONS, args.out / RELATIONS)
 
 
 def show(args: argparse.Namespace) -> None:
@@ -164,7 +183,9 @@ COMMANDS = {
     "base": train_base,
     "write": train_adapter,
     "read": train_adapter,
+    "relations": fit_relations,
     "pack": pack,
+    "calibrate": fit_judges,
     "show": show,
     "stats": stats,
 }

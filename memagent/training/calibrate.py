@@ -1,0 +1,124 @@
+"""Fits the judges of both calls (`decoding.Judge`) on phrasings and names that no training saw.
+
+Each decision that the searches would take is recorded with its features and whether it was right; a logistic model of them gives
+the probability that a call is right. How the relation scorer is weighed against the language model is chosen from a few values by
+how often the best candidate is the right one.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from memagent.model.decoding import Judge
+from memagent.model.local import READ, WRITE, Limits, LocalModel
+from memagent.model.seam import DraftRequest, WriteRequest
+from memagent.training.examples import Teacher
+from memagent.training.grammar.engine import Grammar, literal
+from memagent.triples import SPEAKER, Query, Triple
+
+WEIGHINGS = (0.3, 0.6, 1.0)
+DISTRACTORS = 6  # other queries that the memory could answer
+
+
+@dataclass(frozen=True)
+class Recorder(Judge):
+    """A judge that lets everything pass and remembers what it was asked."""
+
+    weights: tuple[float, ...] = ()
+    keep: float = 0.0
+    seen: list[tuple[float, ...]] = field(default_factory=list)
+
+    def probability(self, features: Sequence[float]) -> float:
+        """Record; certain of everything."""
+        self.seen.append(tuple(features))
+        return 1.0
+
+
+Decision = tuple[tuple[float, ...], bool]  # features, right
+
+
+def write_decisions(model: LocalModel, seed: int, count: int, weighing: float) -> list[Decision]:
+    """What the write search would write for held-out sentences."""
+    teacher = Teacher(model.marks, Grammar(seed, "held out"))
+    decisions: list[Decision] = []
+    for _ in range(count):
+        context, told, speaker = teacher.situation()
+        recorder = Recorder(relation=weighing)
+        model.judges(write=recorder)
+        said = tuple(c.removeprefix(f"{speaker}: ") for c in context) if speaker else tuple(context)
+        known = tuple({t.subject for t in told.triples if t.subject not in told.text and t.subject != speaker})
+        found = model.write(WriteRequest(told.text, said, known, speaker or ""))
+        gold = {_key(t) for t in told.triples}
+        decisions += [(features, _key(t) in gold) for features, t in zip(recorder.seen, found, strict=False)]
+    return decisions
+
+
+def _key(triple: Triple) -> tuple[str, str, str]:
+    return triple.subject.casefold(), triple.relation, triple.object.casefold()
+
+
+def read_decisions(model: LocalModel, seed: int, count: int, weighing: float) -> list[Decision]:
+    """What the read search would ask for held-out questions, a third of which the memory cannot answer."""
+    grammar = Grammar(seed, "held out")
+    rng = random.Random(seed)
+    decisions: list[Decision] = []
+    while len(decisions) < count:
+        question = grammar.ask(grammar.fact())
+        if question is None:
+            continue
+        fact = question.fact
+        entity = literal(fact.object.name if question.inverse else fact.subject.name, question.text)
+        if entity not in question.text:
+            continue
+        right = Query(None, fact.relation, entity) if question.inverse else Query(entity, fact.relation, None)
+        answerable = rng.random() < 0.67
+        alike = [r for r in grammar.relations if r != fact.relation and set(grammar.ontology[r].domain) & set(grammar.ontology[fact.relation].domain)]
+        others = [Query(entity, r, None) for r in rng.sample(alike, min(DISTRACTORS, len(alike)))] + [Query(SPEAKER, "residence", None)]
+        recorder = Recorder(relation=weighing)
+        model.judges(read=recorder)
+        ids = tuple(model.prompt([(SPEAKER, question.text)]))
+        asked = DraftRequest(ids, question.text, tuple([right] * answerable + others), (entity, SPEAKER), thread="calibration")
+        call = model.draft(asked).call
+        decisions += [(features, answerable and call is not None and call.queries[0] == right) for features in recorder.seen]
+    return decisions
+
+
+def fit_judge(decisions: Sequence[Decision], weighing: float, keep: float) -> Judge:
+    """Logistic regression, a little pulled towards zero."""
+    features = torch.tensor([f for f, _ in decisions])
+    labels = torch.tensor([float(right) for _, right in decisions])
+    spread = features.std(0).clamp(min=1e-3)
+    spread[0] = 1.0
+    weights = nn.Parameter(torch.zeros(features.shape[1]))
+    optimiser = torch.optim.LBFGS([weights], max_iter=200)
+
+    def closure() -> torch.Tensor:
+        optimiser.zero_grad()
+        loss = nn.functional.binary_cross_entropy_with_logits(features / spread @ weights, labels) + 1e-3 * (weights[1:] ** 2).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    return Judge(tuple(round(float(w), 4) for w in (weights / spread).detach()), weighing, keep)
+
+
+def calibrate(model: LocalModel, path: Path, count: int, seed: int) -> str:
+    """Fit both judges and write `calibration.json`; returns a table of what each weighing gave."""
+    lines, chosen = [], {}
+    for call, decide in ((WRITE, write_decisions), (READ, read_decisions)):
+        tried = {w: decide(model, seed, count, w) for w in WEIGHINGS}
+        right = {w: sum(r for _, r in d) for w, d in tried.items()}
+        best = max(right, key=lambda w: right[w])
+        chosen[call] = asdict(fit_judge(tried[best], best, 0.5))
+        lines += [f"{call}: weighing {w}: {right[w]} of {len(tried[w])} right" for w in WEIGHINGS]
+    path.write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
+    limits = Limits.load(path)
+    model.judges(write=limits.write, read=limits.read)
+    return "\n".join(lines)
