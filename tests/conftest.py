@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -29,3 +30,27 @@ def memory(memory_home: Path, memory_settings: Settings) -> Iterator[Memory]:
     """An empty memory whose vectors are counts of trigrams."""
     with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as opened:
         yield opened
+
+
+SENTENCES = (
+    "user: Where does Anna live? assistant: Anna lives in Oslo.",
+    "Marie Curie was born in Warsaw. She worked in Paris with Pierre.",
+    "My sister Anna has a cat called Miso. I do not know. In Oslo, where my sister lives.",
+    "The capital of Elbonia is now Glim, and its mayor is Zorblax Quimby.",
+    "residence place of birth capital employer sister pet likes spouse",
+)
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer() -> Any:
+    """Whose tokens are the words of `SENTENCES`, the marks, and bytes."""
+    from memagent.training.tokens import train_tokenizer
+
+    return train_tokenizer([f" {sentence}" for sentence in SENTENCES], 1000)
+
+
+@pytest.fixture(scope="session")
+def marks(tiny_tokenizer: Any) -> Any:
+    from memagent.model.marks import Marks
+
+    return Marks(tiny_tokenizer)

@@ -104,7 +104,7 @@ def _meanings(connection: Connection, ids: list[int]) -> int:
 
 
 def _names(connection: Connection, entities: Collection[int], asked: int | None, erased: _Erased) -> None:
-    query = listed("SELECT id, entity, text FROM name WHERE entity IN :ids", "ids")
+    query = listed("SELECT id, entity, text FROM name WHERE entity IN :ids ORDER BY id", "ids")
     for some in chunks(entities):
         for name, entity, said in connection.execute(query, {"ids": some}):
             erased.names[name] = said

@@ -27,58 +27,8 @@ _PLAIN_PUNCTUATION = re.compile(r"""[\s_!?'"()«»„“”…]+|[,;](?=\s|$)|\.
 _ARTICLE = re.compile(r"^(?:the|a|an) (?=\S)")
 # A word to begin or end a mention at: no white space and no punctuation; each Chinese or Japanese character stands alone.
 _WORD = re.compile(r"""[\u3040-\u30ff\u3400-\u9fff]|[^\s_.,:;!?'"’‘()\[\]{}/\\|«»„“”…·¿¡–—\u3040-\u30ff\u3400-\u9fff-]+|-(?=\d)""")
-_TITLES = frozenset(
-    [
-        "mr",
-        "mrs",
-        "ms",
-        "miss",
-        "mx",
-        "dr",
-        "prof",
-        "professor",
-        "doctor",
-        "sir",
-        "dame",
-        "lord",
-        "lady",
-        "madam",
-        "rev",
-        "reverend",
-        "fr",
-        "sr",
-        "jr",
-        "phd",
-        "md",
-        "msc",
-        "mba",
-        "esq",
-    ]
-)
-_GENERATION = frozenset(("sr", "jr"))  # a father and a son: not dropped
-_FORMS = frozenset(
-    [
-        "inc",
-        "incorporated",
-        "corp",
-        "corporation",
-        "ltd",
-        "limited",
-        "llc",
-        "plc",
-        "gmbh",
-        "ag",
-        "co",
-        "company",
-        "sa",
-        "bv",
-        "nv",
-        "oy",
-        "ab",
-        "spa",
-        "srl",
-    ]
-)
+_TITLES = frozenset(["mr", "mrs", "ms", "miss", "mx", "dr", "prof", "professor", "doctor", "sir", "dame", "lord", "lady", "madam", "rev", "reverend", "phd", "md", "msc", "mba", "esq"])
+_FORMS = frozenset(["inc", "incorporated", "corp", "corporation", "ltd", "limited", "llc", "plc", "gmbh", "ag", "co", "company", "sa", "bv", "nv", "oy", "ab", "spa", "srl"])
 
 
 @lru_cache(maxsize=65536)
@@ -89,7 +39,7 @@ def key(name: str) -> str:
     folded = _ABBREVIATION.sub(lambda found: found.group().replace(".", ""), folded)
     punctuation = _PLAIN_PUNCTUATION if any(c.isdigit() for c in folded) else _PUNCTUATION
     plain = punctuation.sub(" ", folded).strip()
-    return _ARTICLE.sub("", plain) or " ".join(folded.split())
+    return _ARTICLE.sub("", plain) or " ".join(folded.split()) or name
 
 
 @lru_cache(maxsize=65536)
@@ -102,7 +52,7 @@ def loose(name: str) -> str:
         last, first = name.split(",")
         plain = key(f"{first} {last}") if key(last) not in _FORMS and key(first) not in _FORMS else plain
     words = plain.split()
-    kept = [word for word in words if word not in _TITLES or word in _GENERATION]
+    kept = [word for word in words if word not in _TITLES]
     if len(kept) > 1 and kept[-1] in _FORMS:
         kept = kept[:-1]
     # A title may be all there is to a name ("Doctor", "Lady"), and with one word left it may be another's: "Dr. Curie".

@@ -120,7 +120,7 @@ class Judge:
 
 # Features of a write: 1, log P(a triple comes here), log P(its names), the scorer's log P(relation) and log P(nothing), later triple.
 WRITE_JUDGE = Judge((2.0, 1.0, 0.5, 0.3, -0.2, 0.0))
-# Features of a read: 1, log P(a call opens), log share of the query among all, the scorer's log P(relation), log P(nothing), behind the best.
+# Features of a read: 1, log P(a call opens), log share of the query, the scorer's log P(relation), log P(nothing), distance to the best.
 READ_JUDGE = Judge((2.0, 0.5, 1.0, 0.2, -0.1, 0.3))
 PAIRS = 4  # pairs of names for which the relation scorer is asked
 SECOND_OPINIONS = 3  # relations that it may add for each pair
@@ -224,7 +224,11 @@ class WriteSearch:
         return dict(zip(pairs, self.second.stated(texts), strict=True))
 
     def _with_opinions(
-        self, scorer: Scorer, candidates: Sequence[Candidate], opinions: Mapping[tuple[str, str], Mapping[str, float]], found: Sequence[Triple]
+        self,
+        scorer: Scorer,
+        candidates: Sequence[Candidate],
+        opinions: Mapping[tuple[str, str], Mapping[str, float]],
+        found: Sequence[Triple],
     ) -> list[Candidate]:
         """The candidates of those pairs, and those with the relations that the scorer thinks likeliest."""
         known = {c.names for c in candidates} | {(t.subject, t.relation, t.object) for t in found}
@@ -309,7 +313,9 @@ class ReadSearch:
         subject, relation, target = (self._name(n) for n in (query.subject, query.relation, query.object))
         return (*subject, marks.side, *relation, marks.side, *target, marks.read_answer)
 
-    def choose(self, scorer: Scorer, question: str, askable: Sequence[Query], entities: Sequence[str], speaker: str = SPEAKER) -> ReadChoice:
+    def choose(
+        self, scorer: Scorer, question: str, askable: Sequence[Query], entities: Sequence[str], speaker: str = SPEAKER
+    ) -> ReadChoice:
         """Score the answerable queries against all that could be asked about `entities`; `question` is what is asked last."""
         self._ids = {name: self._ids[name] for name in self.relations}
         opening = float(scorer.following()[self.marks.read_open])

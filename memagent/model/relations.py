@@ -48,7 +48,9 @@ def masked(text: str, names: Mapping[str, str]) -> str:
 class RelationHead:
     """Two fitted layers for statements and two for questions, over one embedder."""
 
-    def __init__(self, embedder: Embedder, weights: Mapping[str, NDArray[np.float32]], stated: Sequence[str], asked: Sequence[Asked]) -> None:
+    def __init__(
+        self, embedder: Embedder, weights: Mapping[str, NDArray[np.float32]], stated: Sequence[str], asked: Sequence[Asked]
+    ) -> None:
         self.embedder = embedder
         self.weights = weights
         self._stated = list(stated)

@@ -89,11 +89,11 @@ class ChatMemAgent(BaseChatModel):
         turns, message = self._conversation(messages)
         said = self._turn(turns, message, stop)
         usage = self._usage(turns, message, said.text)
-        chunk = ChatGenerationChunk(message=AIMessageChunk(said.text))
+        chunk = ChatGenerationChunk(message=AIMessageChunk(content=said.text))
         if run_manager:
             run_manager.on_llm_new_token(said.text, chunk=chunk)
         yield chunk
-        last = AIMessageChunk("", usage_metadata=usage, response_metadata=self._metadata(said), chunk_position="last")
+        last = AIMessageChunk(content="", usage_metadata=usage, response_metadata=self._metadata(said), chunk_position="last")
         yield ChatGenerationChunk(message=last)
 
     def _conversation(self, messages: Sequence[BaseMessage]) -> tuple[Turns, str]:

@@ -22,7 +22,7 @@ import threading
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from langgraph.store.base import BaseStore, GetOp, Item, ListNamespacesOp, MatchCondition, Op, PutOp, Result, SearchItem, SearchOp
@@ -117,12 +117,13 @@ class TripleBackedStore(BaseStore):
         return [_search_item(held.item, score) for held, score in scored[op.offset : op.offset + op.limit]]
 
     def _write(self, puts: Mapping[Address, PutOp]) -> None:
-        now = datetime.now(UTC)
+        start = datetime.now(UTC)
         with _writing:
             before = {address: self.memory.triples(entity=_subject(address)) for address in puts}
             fresh = []
-            for address, op in puts.items():
+            for number, (address, op) in enumerate(puts.items()):
                 if op.value is not None:
+                    now = start + timedelta(microseconds=number)  # so that their order can be told
                     created = _held(before[address][0]).item.created_at if before[address] else now
                     fresh.append(_triple(address, op, created, now))
             self.memory.add(fresh)

@@ -19,7 +19,7 @@ from langgraph.config import get_config
 from langgraph.runtime import Runtime
 
 from memagent.agent import Agent
-from memagent.errors import MemagentError
+from memagent.errors import InvalidInput, MemagentError
 from memagent.plugin.recall import recall
 from memagent.plugin.showing import error_line, match_line
 from memagent.plugin.source import NamespaceOf, Source, in_context, memory_of
@@ -44,8 +44,17 @@ class MemoryMiddleware(AgentMiddleware[MemoryState, Any, Any]):
     state_schema = MemoryState
 
     def __init__(self, source: Source, *, k: int = 8, remember: bool = True, namespace: NamespaceOf | None = None) -> None:
-        """`k` triples are recalled at most; `remember=False` leaves all writing to the tool."""
+        """`k` triples are recalled at most; `remember=False` leaves all writing to the tool.
+
+        Raises:
+            InvalidInput: the agent's writes want a person's approval, for which only a tool call can be held back.
+        """
         super().__init__()
+        if remember and isinstance(source, Agent) and source.settings.approve_writes:
+            raise InvalidInput(
+                "what the middleware remembers cannot wait for approval",
+                hint="give remember=False, and HumanInTheLoopMiddleware(interrupt_on={'memory_write': True})",
+            )
         self.source = source
         self.k = k
         self.remember = remember and isinstance(source, Agent)

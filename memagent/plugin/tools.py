@@ -11,7 +11,7 @@ to the chat model as one line. Async calls run the same code in a thread.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from langchain_core.tools import BaseTool, ToolException
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, ValidationError
@@ -78,25 +78,23 @@ class TellArguments(BaseModel):
 
 
 class _MemoryTool(BaseTool):
-    """What both tools share; `arguments` are the schemas with a memory alone and with an agent."""
+    """What both tools share."""
 
-    arguments: ClassVar[tuple[type[BaseModel], type[BaseModel]]]
     source: SkipValidation[Source] = Field(exclude=True, repr=False)
     namespace: SkipValidation[NamespaceOf | None] = Field(None, exclude=True, repr=False)
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
     handle_tool_error: Any = True
 
-    def __init__(self, source: Source, **given: Any) -> None:
-        schema = self.arguments[isinstance(source, Agent)]
-        super().__init__(**{"args_schema": schema, "handle_validation_error": _validation_line, **given, "source": checked(source)})
-
 
 class MemoryReadTool(_MemoryTool):
     """Asks the memory."""
 
-    arguments = ReadArguments, AskArguments
     name: str = "memory_read"
     description: str = "Look up what the long-term memory knows."
+
+    def __init__(self, source: Source, **given: Any) -> None:
+        """As LangChain has it, but `source` may stand first without its name."""
+        super().__init__(**_filled(source, (ReadArguments, AskArguments), given))
 
     def _run(
         self,
@@ -123,9 +121,12 @@ class MemoryReadTool(_MemoryTool):
 class MemoryWriteTool(_MemoryTool):
     """Writes to the memory."""
 
-    arguments = WriteArguments, TellArguments
     name: str = "memory_write"
     description: str = "Put what the user states into the long-term memory, to be known in later conversations."
+
+    def __init__(self, source: Source, **given: Any) -> None:
+        """As LangChain has it, but `source` may stand first without its name."""
+        super().__init__(**_filled(source, (WriteArguments, TellArguments), given))
 
     def _run(self, text: str = "", triples: list[GivenTriple] | None = None) -> Outcome:
         try:
@@ -133,6 +134,12 @@ class MemoryWriteTool(_MemoryTool):
                 return _told(source, text, self.name) if isinstance(source, Agent) else _added(source, triples or [], self.name)
         except MemagentError as error:
             raise ToolException(error_line(error)) from error
+
+
+def _filled(source: Source, schemas: tuple[type[BaseModel], type[BaseModel]], given: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a tool; of the schemas the first is for a memory alone, the second for an agent."""
+    defaults = {"args_schema": schemas[isinstance(source, Agent)], "handle_validation_error": _validation_line}
+    return {**defaults, **given, "source": checked(source)}
 
 
 def _query(subject: str | None, relation: str | None, target: str | None) -> Query | str:

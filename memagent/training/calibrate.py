@@ -79,7 +79,11 @@ def read_decisions(model: LocalModel, seed: int, count: int, weighing: float) ->
             continue
         right = Query(None, fact.relation, entity) if question.inverse else Query(entity, fact.relation, None)
         answerable = rng.random() < 0.67
-        alike = [r for r in grammar.relations if r != fact.relation and set(grammar.ontology[r].domain) & set(grammar.ontology[fact.relation].domain)]
+        alike = [
+            r
+            for r in grammar.relations
+            if r != fact.relation and set(grammar.ontology[r].domain) & set(grammar.ontology[fact.relation].domain)
+        ]
         others = [Query(entity, r, None) for r in rng.sample(alike, min(DISTRACTORS, len(alike)))] + [Query(SPEAKER, "residence", None)]
         recorder = Recorder(relation=weighing)
         model.judges(read=recorder)

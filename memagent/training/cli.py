@@ -1,4 +1,4 @@
-"""`python -m memagent train ...`: tokenizer, prepare, base, write, read, relations, pack, calibrate; show and stats to look at the examples.
+"""`python -m memagent train ...`: tokenizer, prepare, base, write, read, relations, pack, calibrate; show and stats to look at examples.
 
 A run is a folder (`runs/mini` unless `--run` says otherwise): tokenizer, shards, checkpoints with their recipes and logs. Every
 step goes on where it was interrupted; a file called `stop` in the folder ends it after the next update.

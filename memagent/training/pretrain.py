@@ -227,5 +227,5 @@ def new_base(shape: Shape, seed: int) -> LlamaForCausalLM:
     """A base with random weights."""
     torch.manual_seed(seed)
     model = LlamaForCausalLM(shape.config())
-    model.to(dtype=torch.bfloat16)
+    model.to(dtype=torch.bfloat16)  # type: ignore[call-arg]
     return model

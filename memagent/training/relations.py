@@ -83,29 +83,30 @@ def fit(embedder: Embedder, stated: list[Labelled], asked: list[Labelled], path:
         vectors = np.concatenate([embedder.embed([text for text, _ in rows[i : i + 256]]) for i in range(0, len(rows), 256)])
         network = _fit_one(torch.from_numpy(vectors), torch.tensor([classes.index(label) for _, label in rows]), len(classes), seed)
         names[kind] = "\n".join(classes)
-        for layer, part in ((network[0], "in"), (network[3], "out")):
+        for part, layer in network.items():
             weights[f"{kind}.{part}.weight"] = layer.weight.detach().half().numpy()
             weights[f"{kind}.{part}.bias"] = layer.bias.detach().half().numpy()
     save_file(weights, path, metadata=names)
     return weights
 
 
-def _fit_one(vectors: torch.Tensor, labels: torch.Tensor, classes: int, seed: int) -> nn.Sequential:
+def _fit_one(vectors: torch.Tensor, labels: torch.Tensor, classes: int, seed: int) -> dict[str, nn.Linear]:
     torch.manual_seed(seed)
-    network = nn.Sequential(nn.Linear(vectors.shape[1], HIDDEN), nn.GELU(approximate="tanh"), nn.Dropout(0.4), nn.Linear(HIDDEN, classes))
+    inner, outer = nn.Linear(vectors.shape[1], HIDDEN), nn.Linear(HIDDEN, classes)
+    network = nn.Sequential(inner, nn.GELU(approximate="tanh"), nn.Dropout(0.4), outer)
     optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=0.02)
     scaled = SCALE * vectors
     steps = EPOCHS * batches(len(scaled), 256)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
     for _ in range(EPOCHS):
-        for batch in torch.randperm(len(scaled)).split(256):
+        for batch in torch.split(torch.randperm(len(scaled)), 256):
             noisy = scaled[batch] + SCALE * NOISE * torch.randn(len(batch), scaled.shape[1])
             loss = nn.functional.cross_entropy(network(noisy), labels[batch], label_smoothing=0.05)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
-    return network.eval()
+    return {"in": inner, "out": outer}
 
 
 def batches(count: int, size: int) -> int:
