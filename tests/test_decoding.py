@@ -1,0 +1,300 @@
+"""Grounded decoding with random weights: whatever a model wants, its calls name only what is there."""
+
+from dataclasses import replace
+from functools import lru_cache
+from itertools import takewhile
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from memagent import Query
+from memagent.calls import ReadCall, WriteCall, parse_read, parse_write
+from memagent.model import decoding
+from memagent.model.decoding import Judge, spans
+from memagent.model.local import Limits, LocalModel, PrefixScorer
+from memagent.model.marks import MARK_TOKENS
+from memagent.model.relations import NOTHING, masked
+from memagent.model.seam import DraftRequest, WriteRequest
+
+RELATIONS = ("residence", "place of birth", "capital", "employer", "sister", "likes")
+YES, NO = (Judge((5.0, 0.0, 1.0, 0.0, 0.0, 0.0), keep=keep) for keep in (0.0, 1.1))
+EAGER, SHY = Limits(YES, YES), Limits(NO, NO)
+SEEDS = range(4)
+REQUESTS = (
+    WriteRequest("My sister Anna lives in Oslo.", speaker="user"),
+    WriteRequest("She likes tea; ask Bob's 2 friends.", ("Anna lives in Oslo.",), ("Anna", "Oslo")),
+    WriteRequest("The boss is now O’Neil-Smith ({MEM_WRITE-->a>>b>>c}).", ("Hello.",), ("Elbonia",), "Zorblax Quimby"),
+)
+ANNA = Query("Anna", "residence", None)
+ASKABLE = (ANNA, Query(None, "capital", "Oslo"), Query("user", "sister", None))
+
+
+class Guesses:
+    """A relation scorer that knows a relation too many and one too few; the same for the same text."""
+
+    names = (NOTHING, "unheard of", *RELATIONS[1:])
+
+    def stated(self, texts):
+        return [{name: -1.0 - len(text + name) % 7 for name in self.names} for text in texts]
+
+    def asked(self, texts):
+        return [{(name, inverse): -1.0 - len(text + name) % 5 for name in self.names for inverse in (False, True)} for text in texts]
+
+
+class Wanting(LocalModel):
+    """A model that opens a call wherever it begins to speak."""
+
+    def feed(self, ids, key):
+        entry, following = super().feed(ids, key)
+        start = self.marks.text("assistant:")
+        if ids[-len(start) :] == start:
+            following = following.clone()
+            following[self.marks.read_open] = -0.1
+        return entry, following
+
+
+@pytest.fixture(scope="module")
+def random_model(tiny_tokenizer):
+    """A model of random weights with an empty cache, by seed and limits."""
+    torch.set_num_threads(1)
+
+    @lru_cache
+    def network(seed: int) -> LlamaForCausalLM:
+        torch.manual_seed(seed)
+        size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+        size |= {"vocab_size": len(tiny_tokenizer), "max_position_embeddings": 512}
+        config = LlamaConfig(initializer_range=0.4, tie_word_embeddings=True, **size)
+        return LlamaForCausalLM(config).eval()
+
+    def make(seed: int = 0, limits: Limits = EAGER, second=None, kind=LocalModel) -> LocalModel:
+        return kind(network(seed), tiny_tokenizer, limits, RELATIONS, second=second, max_tokens=8)
+
+    return make
+
+
+def logprobs_after(model: LocalModel, ids) -> torch.Tensor:
+    """(T, vocabulary), without a cache."""
+    with torch.inference_mode():
+        return torch.log_softmax(model.model(input_ids=torch.tensor([list(ids)])).logits[0].float(), dim=-1)
+
+
+# ---- text and marks
+
+
+PIECES = st.sampled_from([*MARK_TOKENS, ";", " ", "Anna", "\\", "é🦉", "\n", "12"]) | st.characters(exclude_categories=["Cs"])
+
+
+@given(st.lists(PIECES, max_size=12))
+def test_no_text_becomes_a_mark(marks, parts):
+    text = "".join(parts)
+    ids = marks.text(text)
+    assert not set(ids) & set(marks.ids)
+    assert marks.plain(ids) == text.strip()
+    assert marks.spell(ids) == f" {text.lstrip(' ')}"
+
+
+def test_every_mark_is_one_token_of_its_own(marks, tiny_tokenizer):
+    assert len(set(marks.ids)) == len(MARK_TOKENS)
+    assert tiny_tokenizer.unk_token_id not in marks.ids
+    assert marks.text("Anna") == marks.text(" Anna") == marks.texts(["Oslo", "Anna"])[1]
+    assert marks.texts([]) == []
+    assert marks.joined(["Anna", "Oslo"], marks.next) == [*marks.text("Anna"), marks.next, *marks.text("Oslo")]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Anna's cat is called Miso.", {"Anna", "cat", "Miso", "Anna's cat"}),
+        ("Dr. J. R. Smith-Jones (AC/DC) paid $3.50 on 12 May 1987.", {"Dr. J. R. Smith-Jones", "AC/DC", "$3.50", "12 May 1987"}),
+        ("mail anna@example.org or +44 20 7946 0123, code 7421-B, C++", {"anna@example.org", "+44 20 7946 0123", "7421-B", "C++"}),
+        ("Łódź, 東京 and Ünïcödé", {"Łódź", "東京", "Ünïcödé"}),
+    ],
+)
+def test_spans_hold_the_names_of_a_sentence(text, names):
+    assert names <= set(spans(text))
+
+
+@given(st.text(max_size=60))
+def test_every_span_stands_in_the_text(text):
+    found = spans(text)
+    assert len(found) == len(set(found))
+    assert all(span in text and span == span.strip() != "" for span in found)
+
+
+# ---- write calls
+
+
+@pytest.mark.parametrize("second", [None, Guesses()], ids=["alone", "with a second opinion"])
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("request_", REQUESTS, ids=["first person", "pronoun", "hostile"])
+def test_a_write_call_names_only_what_is_there(random_model, monkeypatch, seed, request_, second):
+    monkeypatch.setattr(decoding, "LEAST_COMING", float("-inf"))  # whether or not these weights want to go on
+    triples = random_model(seed, second=second).write(request_)
+    here = set(spans(request_.focus))
+    names = here | set(request_.known) | ({request_.speaker} - {""})
+    assert len(triples) == decoding.MAX_TRIPLES
+    assert len(set(triples)) == len(triples)
+    for triple in triples:
+        assert {triple.subject, triple.object} <= names
+        assert triple.relation in RELATIONS
+        assert triple.subject.casefold() != triple.object.casefold()
+        assert {triple.subject, triple.object} & here or triple.subject == request_.speaker
+        assert 0.0 <= triple.confidence <= 1.0
+    assert parse_write(WriteCall(tuple(triples)).render()).triples == tuple(triples)
+
+
+def test_the_context_alone_is_not_written_again(random_model):
+    """A focus without a name: two known entities are no new triple."""
+    assert random_model().write(WriteRequest("!?", ("Anna lives in Oslo.",), ("Anna", "Oslo"))) == []
+    assert random_model().write(WriteRequest("...", speaker="user")) == []
+
+
+def test_a_call_ends_before_the_first_triple_that_is_not_sure_enough(random_model, monkeypatch):
+    assert random_model(limits=SHY).write(REQUESTS[0]) == []
+    monkeypatch.setattr(decoding, "LEAST_COMING", float("-inf"))
+    eager = random_model().write(REQUESTS[0])
+    middle = sorted(t.confidence for t in eager)[len(eager) // 2]
+    kept = random_model(limits=Limits(replace(YES, keep=middle), YES)).write(REQUESTS[0])
+    assert kept == list(takewhile(lambda t: t.confidence >= middle, eager)) != eager
+    monkeypatch.setattr(decoding, "LEAST_COMING", 0.1)
+    assert random_model().write(REQUESTS[0]) == []
+
+
+# ---- read calls
+
+
+@pytest.mark.parametrize("second", [None, Guesses()], ids=["alone", "with a second opinion"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_read_call_is_one_of_what_can_be_asked(random_model, seed, second):
+    model = random_model(seed, second=second)
+    question = "Where does my sister live?"
+    ids = tuple(model.prompt([("user", question)]))
+    for askable in (ASKABLE, ASKABLE[1:], ASKABLE[:1]):
+        draft = model.draft(DraftRequest(ids, question, askable, ("Anna", "Oslo", "user")))
+        assert draft.call is not None
+        assert draft.call.queries[0] in askable
+        assert parse_read(model.marks.spell(draft.ids)) == draft.call == ReadCall(draft.call.queries)
+        assert 0.0 < draft.confidence <= 1.0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_is_asked_that_the_memory_cannot_answer(random_model, seed):
+    model = random_model(seed, kind=Wanting)
+    ids = tuple(model.prompt([("user", "Where does Anna live?")]))
+    draft = model.draft(DraftRequest(ids, "Where does Anna live?", entities=("Anna",)))
+    assert (draft.call, draft.asked_in_vain) == (None, True)
+    end = draft.ids.index(model.marks.close)
+    assert draft.ids[0] == model.marks.read_open
+    assert "Anna" in model.marks.spell(draft.ids[:end])
+    assert draft.text == model.marks.plain(draft.ids[end + 1 :])
+    nobody = model.draft(DraftRequest(ids, "Where does Anna live?"))
+    assert (nobody.call, nobody.asked_in_vain) == (None, False)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_models_own_words_hold_no_mark(random_model, seed):
+    model = random_model(seed, SHY)
+    ids = tuple(model.prompt([("user", "Where does Anna live?")]))
+    draft = model.draft(DraftRequest(ids, "Where does Anna live?", ASKABLE))
+    assert (draft.call, draft.asked_in_vain) == (None, False)
+    assert not set(draft.ids) & set(model.marks.ids) - {model.marks.end}
+    assert 0 < len(draft.ids) <= model.max_tokens
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_reply_names_what_the_memory_answered(random_model, seed):
+    model = random_model(seed, SHY)
+    ids = [*model.prompt([("user", "Where does Anna live?")]), *model.answered(["Oslo", "Glim"])]
+    draft = model.draft(DraftRequest(tuple(ids), answers=("Oslo", "Glim")))
+    assert "Oslo" in draft.text
+    assert "Glim" in draft.text
+    assert draft.text == model.marks.plain(draft.ids)
+
+
+def test_names_are_masked_as_words_whatever_their_case():
+    assert masked("Anna met ANNA and Joanna in Oslo.", {"anna": "X", "Oslo": "Y"}) == "X met X and Joanna in Y."
+    assert masked("Anna Lund is Anna.", {"Anna": "Y", "Anna Lund": "X"}) == "X is Y."
+    assert masked("C++ (7%)", {"C++": "X", "": "Y"}) == "X (7%)"
+    assert masked("Anna", {}) == "Anna"
+
+
+def test_a_prompt_keeps_the_last_turns_that_fit(random_model):
+    model = random_model()
+    turns = [("user", "Anna lives in Oslo."), ("assistant", "I do not know."), ("user", "Where does Anna live?")]
+    spelt = model.marks.spell(model.prompt(turns))
+    assert spelt == " user: Anna lives in Oslo. assistant: I do not know. user: Where does Anna live? assistant:"
+    for text in ("Anna " * 2000, "Anna " * 200):
+        ids = model.prompt([("user", "first"), ("user", text), ("user", "last")])
+        assert len(ids) + model.max_tokens <= model.reach
+        assert model.marks.spell(ids).endswith(" user: last assistant:")
+
+
+# ---- caches
+
+
+def test_a_tree_scores_as_path_by_path_without_a_cache(random_model):
+    model = random_model(1)
+    marks = model.marks
+    ids = [marks.begin, *marks.text("Where does Anna live?")]
+    shared = marks.text("Anna lives in Oslo.")
+    paths = [shared, shared[:2], [*shared[:2], marks.side, marks.next], [marks.close], shared, [], [*marks.text("Oslo"), marks.side]]
+    with torch.inference_mode():
+        scorer = PrefixScorer(model, ids, ("test", "write"))
+        twice = scorer.score(paths), scorer.score(paths)  # the cache is left as it was found
+        longer = scorer.after(shared)
+    for scored in twice:
+        for path, one in zip(paths, scored, strict=True):
+            alone = logprobs_after(model, [*ids, *path])
+            expected = [float(alone[len(ids) + i - 1][token]) for i, token in enumerate(path)]
+            assert one.tokens == tuple(path)
+            assert one.logprobs == pytest.approx(expected, abs=1e-3)
+            assert one.total == pytest.approx(sum(expected), abs=1e-3)
+            assert torch.allclose(one.following, alone[-1], atol=1e-3)
+    assert torch.allclose(longer.following(), logprobs_after(model, [*ids, *shared])[-1], atol=1e-3)
+
+
+def test_what_is_fed_after_a_cache_was_cropped_is_as_if_fed_afresh(random_model):
+    model = random_model(2)
+    base = model.marks.text("Anna lives in Oslo. Where does Anna live?")
+    other = model.marks.text("Marie Curie was born in Warsaw.")
+    with torch.inference_mode():
+        for ids in (base, base[:4], [*base[:4], *other], other, other, base):
+            _, following = model.feed(list(ids), ("thread", "read"))
+            assert torch.allclose(following, logprobs_after(model, ids)[-1], atol=1e-3)
+    assert model.pool.reused == 3 + 4 + len(other) - 1  # cropped by one at least, so that something is fed
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_drafting_with_a_kept_cache_is_drafting_without(random_model, seed):
+    """A question in two steps with another thread in between; each step against a model whose caches are empty."""
+    model = random_model(seed)
+    ids = model.prompt([("user", "Where does my sister live?")])
+    for request in (
+        DraftRequest((), "", ASKABLE, ("Anna", "user"), thread="one"),
+        DraftRequest((), "", ASKABLE[:1], ("Anna",), ("Anna",), thread="one"),
+        DraftRequest((), "", answers=("Anna",), thread="one"),
+    ):
+        now = replace(request, ids=tuple(ids))
+        model.draft(DraftRequest(tuple(model.prompt([("user", "Hello.")])), thread="two"))
+        kept, fresh = model.draft(now), random_model(seed).draft(now)
+        assert (kept.ids, kept.text, kept.call) == (fresh.ids, fresh.text, fresh.call)
+        assert kept.confidence == pytest.approx(fresh.confidence, abs=1e-3)
+        ids = [*ids, *kept.ids, *model.answered(["Anna"])]
+    assert model.pool.reused > model.pool.fed
+
+
+def test_the_pool_lets_the_least_used_thread_go(random_model):
+    model = random_model()
+    model.pool.size = 2
+    ids = model.marks.text("Anna lives in Oslo.")
+    with torch.inference_mode():
+        for thread in ("one", "two", "one", "three"):
+            model.feed(ids, (thread, "read"))
+        reused = model.pool.reused
+        model.feed(ids, ("two", "read"))
+        assert model.pool.reused == reused  # it had been let go
+        model.feed(ids, ("three", "read"))
+        assert model.pool.reused == reused + len(ids) - 1

@@ -1,0 +1,301 @@
+"""What is learnt from: which tokens are supervised, that sentences hold their gold names, what is held out, and how shards are packed."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memagent import Query, Triple
+from memagent.calls import ReadCall, parse_write
+from memagent.errors import InvalidInput
+from memagent.ontology import default_ontology
+from memagent.training.examples import CALL_WEIGHT, Parts, Teacher, reply_turn, user_turn, write_example
+from memagent.training.grammar.engine import Grammar, fill, literal
+from memagent.training.grammar.names import Names
+from memagent.training.grammar.phrasings import NEVER_HELD_OUT, Phrasings, phrasings
+from memagent.training.shards import WEIGHT_UNIT, Example, Mixer, Shard, write_shard
+
+STATING = ("statements", "spoken", "notes")
+LISTS = [field.name for field in fields(Phrasings)]
+SPLITS = ("train", "held out")
+
+
+@pytest.fixture(scope="module")
+def teacher(marks):
+    return Teacher(marks, Grammar(5))
+
+
+def rows(marks, example):
+    """(token, weight) of each token."""
+    return [(marks.tokenizer.decode([token]), weight) for token, weight in zip(example.ids, example.weights, strict=True)]
+
+
+def weighing(weight: float, *tokens: str):
+    return [(token, weight) for token in tokens]
+
+
+# ---- token by token
+
+
+def test_a_write_example_token_by_token(marks):
+    triples = [Triple("Anna", "residence", "Oslo"), Triple("Anna", "likes", "Oslo")]
+    example = write_example(marks, ["Anna has a cat."], "user: She lives in Oslo.", triples)
+    assert rows(marks, example) == [
+        *weighing(0.0, "<|begin|>", " Anna", " has", " a", " cat", "."),
+        *weighing(0.0, "({USER_ST})", " user", ":", " She", " lives", " in", " Oslo", ".", "({USER_END})", "({MEM_WRITE-->"),
+        *weighing(1.0, " Anna", ">>", " residence", ">>", " Oslo", "<;>", " Anna", ">>", " likes", ">>", " Oslo", "})"),
+    ]
+
+
+def test_an_empty_call_is_learnt_and_the_end_of_a_partial_one_is_not(marks):
+    empty = write_example(marks, [], "I do not know.", [])
+    assert rows(marks, empty)[-2:] == [("({MEM_WRITE-->", 0.0), ("})", 1.0)]
+    partial = write_example(marks, [], "Anna lives in Oslo.", [Triple("Anna", "residence", "Oslo")], partial=True)
+    assert rows(marks, partial)[-2:] == [(" Oslo", 1.0), ("})", 0.0)]
+
+
+def test_a_read_example_token_by_token(marks):
+    first = ReadCall((Query("user", "sister", None),), ("Anna",))
+    second = ReadCall((Query("Anna", "residence", None), Query(None, "likes", "Oslo")), ("Oslo", "Paris"))
+    parts = user_turn(Parts(marks).put([marks.begin]), "Where does my sister live?")
+    assert rows(marks, reply_turn(parts, [first, second], "In Oslo.").example()) == [
+        *weighing(0.0, "<|begin|>", " user", ":", " Where", " does", " my", " sister", " live", "?", "<|end|>", " assistant", ":"),
+        *weighing(1.0, "({MEM_READ(", " user", ">>", " sister", ">>", ")-->"),
+        *weighing(0.0, " Anna", "})"),
+        *weighing(1.0, "({MEM_READ(", " Anna", ">>", " residence", ">>", "<;>", ">>", " likes", ">>", " Oslo", ")-->"),
+        *weighing(0.0, " Oslo", "<;>", " Paris", "})"),
+        *weighing(0.5, " In", " Oslo", ".", "<|end|>"),
+    ]
+
+
+# ---- what a teacher draws
+
+
+def test_of_a_write_example_the_call_alone_is_supervised(teacher, marks):
+    for _ in range(60):
+        example = teacher.write()
+        opened = example.ids.index(marks.write_open) + 1
+        assert set(example.weights[:opened]) == {0.0}
+        assert set(example.weights[opened:]) == {CALL_WEIGHT}
+        assert example.ids[-1] == marks.close
+        triples = parse_write(marks.spell(example.ids[opened - 1 :])).triples
+        before = marks.spell(example.ids[:opened])
+        for triple in triples:
+            assert triple.relation in default_ontology()
+            assert {triple.subject in before, triple.object in before} == {True}, (triple, before)
+
+
+@pytest.mark.parametrize("kind", ["conversation", "running_text"])
+def test_answers_and_the_users_words_are_never_supervised(teacher, marks, kind):
+    answered = supervised = 0
+    assistant = marks.text("assistant:")
+    for _ in range(60):
+        example = getattr(teacher, kind)()
+        assert example.ids[0] == marks.begin
+        inside, users_turn = False, kind == "conversation"
+        for at, (token, weight) in enumerate(zip(example.ids, example.weights, strict=True)):
+            if inside or users_turn:
+                assert weight == 0.0
+            elif at:
+                assert weight > 0.0
+                supervised += 1
+            answered += inside
+            inside = token == marks.read_answer or (inside and token != marks.close)
+            if kind == "conversation" and token == marks.end and weight > 0.0:
+                users_turn = True
+            elif list(example.ids[at - len(assistant) : at + 1]) == [marks.end, *assistant]:
+                users_turn = False
+    assert answered > 50
+    assert supervised > 50
+
+
+def test_the_same_seed_draws_the_same_in_every_process():
+    code = """if True:
+        from memagent.training.examples import Teacher
+        from memagent.training.grammar.engine import Grammar
+        teacher = Teacher(None, Grammar(11))
+        print([(teacher.situation(), teacher.question()) for _ in range(60)])"""
+    drawn = []
+    for hashes in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": hashes, "PYTHONPATH": str(Path(__file__).parent.parent)}
+        drawn.append(subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout)
+    assert drawn[0] == drawn[1]
+    other = Teacher(None, Grammar(12))
+    assert str([(other.situation(), other.question()) for _ in range(60)]) != drawn[0].strip()
+
+
+# ---- the grammar
+
+
+def filled(grammar, relation, which, template):
+    """The sentence of one phrasing: text, gold triples."""
+    grammar.phrasings = {relation: Phrasings(**{which: (template,)})}
+    fact = grammar.fact(relation)
+    if which in STATING:
+        told = grammar.tell(fact, register=which)
+    elif which == "first":
+        told = grammar.tell(fact, first_person=True)
+    else:
+        told = grammar.change(fact, grammar.object(relation).text, first_person=which == "first_changes")
+    return told.text, told.triples
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_phrasing_that_states_fills_and_names_its_gold(split):
+    grammar = Grammar(3, split)
+    wrong, count = [], 0
+    for relation, lists in phrasings(split).items():
+        for which in (*STATING, "first", "changes", "first_changes"):
+            for template in getattr(lists, which):
+                text, triples = filled(grammar, relation, which, template)
+                count += 1
+                names = {name for t in triples for name in (t.subject, t.object)} - ({"user"} if which.startswith("first") else set())
+                held = len(triples) == 1 and triples[0].relation == relation and all(name in text for name in names)
+                if not held or not names or "{" in text or "}" in text:
+                    wrong.append((relation, which, template, text, triples))
+    assert wrong == []
+    assert count > (3000 if split == "train" else 200)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_question_and_answer_fills(split):
+    grammar = Grammar(4, split)
+    slots = {"a": "Answer Name"}
+    wrong, questions = [], 0
+    for relation, lists in phrasings(split).items():
+        fact = grammar.fact(relation)
+        slots |= {"s": fact.subject.text, "o": fact.object.text, "old": "Former Name"}
+        for which in LISTS:
+            for template in getattr(lists, which):
+                text = fill(template, slots)
+                given = [slot for slot in ("s", "o", "a") if f"{slot}}}" in template and not (slot == "s" and template.endswith("s}"))]
+                if "{" in text or "}" in text or not all(literal(slots[slot], text) in text for slot in given):
+                    wrong.append((relation, which, template, text))
+                questions += "question" in which or which == "yes_no"
+    assert wrong == []
+    assert questions > (2000 if split == "train" else 150)
+
+
+def test_the_grammar_is_about_the_relations_of_the_ontology():
+    known = set(default_ontology().names)
+    assert set(phrasings("train")) <= known
+    assert len(phrasings("train")) >= 150
+    for relation, lists in phrasings("train").items():
+        assert lists.statements, relation
+        assert lists.questions, relation
+        assert lists.answers, relation
+        for template in lists.questions:
+            assert "o}" not in template, (relation, template)
+        for template in lists.inverse_questions:
+            assert "s}" not in template, (relation, template)
+
+
+def test_what_is_held_out_is_never_drawn_in_training():
+    """A tenth of the sentences, by name; and what is drawn is one of the others, filled."""
+    train, held = (phrasings(split) for split in SPLITS)
+    count = {split: 0 for split in SPLITS}
+    for relation in train:
+        for which in set(LISTS) - set(NEVER_HELD_OUT):
+            ours, theirs = getattr(train[relation], which), getattr(held[relation], which)
+            assert not set(ours) & set(theirs), (relation, which)
+            count["train"] += len(ours)
+            count["held out"] += len(theirs)
+    assert 0.08 < count["held out"] / sum(count.values()) < 0.12
+
+    grammar = Grammar(6)
+    for _ in range(200):
+        told = grammar.tell(grammar.fact(), register="statements")
+        (fact,) = told.facts
+        slots = {"s": fact.subject.text, "o": fact.object.text}
+        assert told.text in [fill(template, slots) for template in (*train[fact.relation].statements, *train[fact.relation].spoken)]
+        assert told.text not in [fill(template, slots) for template in held[fact.relation].statements]
+
+
+def test_names_of_tests_are_not_names_of_training():
+    import random
+
+    train, held = (Names(random.Random(1), split) for split in SPLITS)
+    for pool in ("given_female", "given_male", "surname", "place", "organization"):
+        assert train.pools[pool], pool
+        assert held.pools[pool], pool
+        assert not set(train.pools[pool]) & set(held.pools[pool])
+
+
+# ---- shards
+
+
+examples = st.lists(st.tuples(st.integers(0, 65535), st.integers(0, 64)), min_size=1, max_size=9).map(
+    lambda pairs: Example(tuple(i for i, _ in pairs), tuple(w / WEIGHT_UNIT for _, w in pairs))
+)
+
+
+@settings(max_examples=15)
+@given(st.lists(examples, min_size=1, max_size=6))
+def test_a_shard_is_read_as_it_was_written(tmp_path_factory, written):
+    stem = tmp_path_factory.mktemp("shards") / "one"
+    assert write_shard(stem, written) == len(written) == len(Shard(stem))
+    shard = Shard(stem)
+    for number, example in enumerate(written):
+        ids, weights = shard[number]
+        assert tuple(ids) == example.ids
+        assert tuple(weights / WEIGHT_UNIT) == example.weights
+
+
+def test_a_shard_that_is_not_there_and_an_example_that_does_not_fit_are_refused(tmp_path):
+    with pytest.raises(InvalidInput, match="there is no shard") as caught:
+        Shard(tmp_path / "none")
+    assert "prepare" in caught.value.hint
+    with pytest.raises(InvalidInput, match="2 ids but 1 weights"):
+        Example((1, 2), (0.5,))
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """Two sources; every token of an example is its number, so that it is known again."""
+    for name, first in (("odd", 1001), ("even", 1002)):
+        write_shard(tmp_path / name, [Example((n,) * (n % 7 + 2), (n % 5 / 4,) * (n % 7 + 2)) for n in range(first, first + 60, 2)])
+    return {name: Shard(tmp_path / name) for name in ("odd", "even")}
+
+
+def test_a_window_holds_whole_examples_apart(shards):
+    mixer = Mixer(shards, {"odd": 0.5, "even": 0.5}, length=24, seed=7)
+    drawn = []
+    for window in mixer.batch(40):
+        filled_up = int((window.documents > 0).sum())
+        assert not window.ids[filled_up:].any()
+        assert not window.weights[filled_up:].any()
+        for document in range(1, window.documents.max() + 1):
+            here = np.flatnonzero(window.documents == document)
+            number = int(window.ids[here[0]])
+            length = number % 7 + 2
+            assert list(here) == list(range(here[0], here[0] + length))
+            assert set(window.ids[here]) == {number}
+            assert set(window.weights[here]) == {np.float32(number % 5 / 4)}
+            assert list(window.positions[here]) == list(range(length))
+            drawn.append(number)
+        assert filled_up >= 24 - 3  # one of those that wait fits nearly always
+    odd = sum(number % 2 for number in drawn) / len(drawn)
+    assert 0.4 < odd < 0.6
+
+
+def test_a_mixer_draws_the_same_from_the_same_seed_and_nothing_without_a_share(shards):
+    one, two, other = (Mixer(shards, {"odd": 1.0, "even": 0.0}, 16, seed).batch(5) for seed in (1, 1, 2))
+    assert all((a.ids == b.ids).all() and (a.weights == b.weights).all() for a, b in zip(one, two, strict=True))
+    assert any((a.ids != b.ids).any() for a, b in zip(one, other, strict=True))
+    assert all(number % 2 for window in one for number in window.ids[window.documents > 0])
+
+
+def test_no_example_waits_for_ever(shards):
+    """Each comes once before any comes again, but for those that wait until they fit."""
+    mixer = Mixer({"odd": shards["odd"]}, {"odd": 1.0}, 16, 3)
+    drawn = [int(window.ids[at]) for window in mixer.batch(60) for at in np.flatnonzero((window.positions == 0) & (window.documents > 0))]
+    counts = Counter(drawn)
+    assert len(counts) == 30
+    assert max(counts.values()) - min(counts.values()) <= 3
