@@ -91,7 +91,14 @@ def test_mentions_are_the_longest_known_names_whatever_the_case(memory):
 
 
 def test_askable_is_what_match_answers(memory):
-    memory.add([Triple("Lyon", "capital of", "Gaul"), Triple("Ann", "spouse", "Bob"), Triple("Ann", "mother", "Eve"), Triple("Eve", "father", "Tom")])
+    memory.add(
+        [
+            Triple("Lyon", "capital of", "Gaul"),
+            Triple("Ann", "spouse", "Bob"),
+            Triple("Ann", "mother", "Eve"),
+            Triple("Eve", "father", "Tom"),
+        ]
+    )
     assert memory.askable("Gaul") == [Askable("capital"), Askable("capital of", inverse=True), Askable("country", inverse=True)]
     assert set(memory.askable("Bob")) == {Askable("spouse")}
     assert Askable("grandparent") in memory.askable("Ann")

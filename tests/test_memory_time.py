@@ -99,7 +99,15 @@ def test_ten_thousand_random_adds_retire_only_what_the_rule_retires(memory):
     expected: dict[tuple[str, ...], str] = {}
     standing: set[tuple[str, str, str]] = set()
     calls = [
-        [Triple(f"person {draw.randrange(60)}", draw.choice(one + many), f"value {draw.randrange(40)}", provenance=(Provenance("p", f"{n} {k}"),)) for k in range(250)]
+        [
+            Triple(
+                f"person {draw.randrange(60)}",
+                draw.choice(one + many),
+                f"value {draw.randrange(40)}",
+                provenance=(Provenance("p", f"{n} {k}"),),
+            )
+            for k in range(250)
+        ]
         for n in range(40)
     ]
     for call in calls:

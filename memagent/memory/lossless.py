@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, TextIO
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from sqlalchemy import Connection, text
 
-from memagent.errors import MemagentError, TransferError
+from memagent.errors import TransferError
 from memagent.memory import journal, linking, relations
 from memagent.memory.database import chunks, insert_all, listed
 from memagent.memory.space import Space
@@ -117,7 +117,7 @@ def at_line(path: Path, number: int) -> Iterator[None]:
         raise TransferError(f"{path}, line {number}: {error.args[0]!r} is missing or unknown") from error
     except UnicodeDecodeError as error:
         raise TransferError(f"{path}, line {number}: not UTF-8 text") from error
-    except (ValueError, TypeError, AttributeError, MemagentError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise TransferError(f"{path}, line {number}: {error}") from error
 
 
@@ -203,6 +203,7 @@ class _Reading:
         self.connection = connection
         self.path = path
         self.lines = lines
+        self.at = 0
         self.ids = journal.fresh_ids(connection, len(lines))
         self.names: dict[str, int] = {}
         self.passages: dict[int, int] = {}
@@ -210,52 +211,47 @@ class _Reading:
         self.triples: dict[int, int] = {}
 
     def run(self) -> Imported:
-        entities = self._names()
-        passages = self._passages()
-        self._changes()
-        triples = self._triples()
-        self._sources()
-        self._moves()
+        """Store everything.
+
+        Raises:
+            TransferError: a line refers to something that the file does not have.
+        """
+        try:
+            entities, passages = self._names(), self._passages()
+            self._changes()
+            triples = self._triples()
+            self._sources()
+            self._moves()
+        except KeyError:
+            with at_line(self.path, self.at):
+                raise
         return Imported(triples, entities, passages)
 
     def _of(self, kind: type[Any]) -> Iterator[Any]:
-        """The lines of that kind; what goes wrong with one names it."""
+        """The lines of that kind; `at` is the number of the one at hand."""
         for number, line in self.lines:
             if isinstance(line, kind):
-                with at_line(self.path, number):
-                    yield line
+                self.at = number
+                yield line
 
     def _names(self) -> int:
-        groups: dict[str, list[str]] = {}
-        for line in self._of(_Name):
-            groups.setdefault(line.entity, []).append(line.text)
-        known = linking.find(self.connection, self.space.number, [name for group in groups.values() for name in group])
+        lines = list(self._of(_Name))
+        known = linking.find(self.connection, self.space.number, [line.text for line in lines])
+        exact = {name: linked.name for name, linked in known.items() if linked.spelt == name}
+        self.names = {line.text: exact.get(line.text) or next(self.ids) for line in lines}
+        entities: dict[str, int] = {}
+        for line in sorted(lines, key=lambda line: line.text != line.entity):  # the canonical names decide before the others
+            if line.text in known:
+                entities.setdefault(line.entity, known[line.text].entity)
+        fresh = {line.entity for line in lines} - entities.keys()
         rows = []
-        fresh = 0
-        for canonical, group in groups.items():
-            ordered = sorted(group, key=lambda name: name != canonical)
-            linked = next((known[name] for name in ordered if name in known), None)
-            entity = linked.entity if linked else 0
-            for name in ordered:
-                if name in known and known[name].spelt == name:
-                    self.names[name] = known[name].name
-                    continue
-                self.names[name] = next(self.ids)
-                entity = entity or self.names[name]
-                rows.append(
-                    {
-                        "id": self.names[name],
-                        "namespace": self.space.number,
-                        "entity": entity,
-                        "text": name,
-                        "key": key(name),
-                        "loose": loose(name),
-                        "indexed": False,
-                    }
-                )
-            fresh += linked is None
+        for line in self._of(_Name):
+            if line.text not in exact:
+                forms = {"text": line.text, "key": key(line.text), "loose": loose(line.text)}
+                entity = entities.get(line.entity) or self.names[line.entity]
+                rows.append({"id": self.names[line.text], "namespace": self.space.number, "entity": entity, **forms, "indexed": False})
         insert_all(self.connection, NameRow, rows)
-        return fresh
+        return len(fresh)
 
     def _passages(self) -> int:
         lines = {digest(Provenance(line.source, line.text)): line for line in self._of(_Passage)}

@@ -27,8 +27,8 @@ _PLAIN_PUNCTUATION = re.compile(r"""[\s_!?'"()«»„“”…]+|[,;](?=\s|$)|\.
 _ARTICLE = re.compile(r"^(?:the|a|an) (?=\S)")
 # A word to begin or end a mention at: no white space and no punctuation; each Chinese or Japanese character stands alone.
 _WORD = re.compile(r"""[\u3040-\u30ff\u3400-\u9fff]|[^\s_.,:;!?'"’‘()\[\]{}/\\|«»„“”…·¿¡–—\u3040-\u30ff\u3400-\u9fff-]+|-(?=\d)""")
-_TITLES = frozenset(["mr", "mrs", "ms", "miss", "mx", "dr", "prof", "professor", "doctor", "sir", "dame", "lord", "lady", "madam", "rev", "reverend", "phd", "md", "msc", "mba", "esq"])
-_FORMS = frozenset(["inc", "incorporated", "corp", "corporation", "ltd", "limited", "llc", "plc", "gmbh", "ag", "co", "company", "sa", "bv", "nv", "oy", "ab", "spa", "srl"])
+_TITLE = re.compile("(?:mr|mrs|ms|miss|mx|dr|prof|professor|doctor|sir|dame|lord|lady|madam|rev|reverend|phd|md|msc|mba|esq)$")
+_FORM = re.compile("(?:inc|incorporated|corp|corporation|ltd|limited|llc|plc|gmbh|ag|co|company|sa|bv|nv|oy|ab|spa|srl)$")
 
 
 @lru_cache(maxsize=65536)
@@ -50,13 +50,13 @@ def loose(name: str) -> str:
         return plain
     if name.count(",") == 1 and len(plain.split()) <= 3:
         last, first = name.split(",")
-        plain = key(f"{first} {last}") if key(last) not in _FORMS and key(first) not in _FORMS else plain
+        plain = key(f"{first} {last}") if not _FORM.match(key(last)) and not _FORM.match(key(first)) else plain
     words = plain.split()
-    kept = [word for word in words if word not in _TITLES]
-    if len(kept) > 1 and kept[-1] in _FORMS:
+    kept = [word for word in words if not _TITLE.match(word)]
+    if len(kept) > 1 and _FORM.match(kept[-1]):
         kept = kept[:-1]
     # A title may be all there is to a name ("Doctor", "Lady"), and with one word left it may be another's: "Dr. Curie".
-    if not kept or (len(kept) == 1 and len(kept) < len(words) and words[-1] not in _FORMS):
+    if not kept or (len(kept) == 1 and len(kept) < len(words) and not _FORM.match(words[-1])):
         kept = words
     return "".join(kept)
 

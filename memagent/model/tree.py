@@ -85,7 +85,7 @@ def score_paths(model: Any, cache: Any, length: int, following: Tensor, paths: S
     after = torch.log_softmax(output.logits[0].float(), dim=-1)  # (nodes, vocabulary)
     scored = []
     for path, nodes in zip(paths, tree.paths, strict=True):
-        before = [following, *(after[n] for n in nodes[:-1])]
-        logprobs = tuple(float(b[t]) for b, t in zip(before, path, strict=True))
-        scored.append(Scored(tuple(path), logprobs, after[nodes[-1]] if nodes else following))
+        along = [following, *(after[n] for n in nodes)]
+        logprobs = tuple(float(before[token]) for before, token in zip(along, path, strict=False))
+        scored.append(Scored(tuple(path), logprobs, along[-1]))
     return scored
