@@ -7,6 +7,7 @@ hub works as a base with adapters trained by `python -m memagent train write|rea
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -214,8 +215,10 @@ def load_local(
         hint = "MEMAGENT_MODEL names a folder or a model of the hub"
         raise ModelError(f"the model {model} cannot be loaded: {first}", hint=hint) from error
     if (adapter_folder / WRITE).is_dir() and (adapter_folder / READ).is_dir():
-        network = PeftModel.from_pretrained(network, str(adapter_folder / WRITE), adapter_name=WRITE)
-        network.load_adapter(str(adapter_folder / READ), adapter_name=READ)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for a deprecated name; no concern of a user
+            network = PeftModel.from_pretrained(network, str(adapter_folder / WRITE), adapter_name=WRITE)
+            network.load_adapter(str(adapter_folder / READ), adapter_name=READ)
     network.eval()
     limits = Limits.load(adapter_folder / "calibration.json")
     head = adapter_folder / RELATIONS
