@@ -1,0 +1,250 @@
+"""What can go wrong with a folder, a disk, a process: a clear error or a repair, nothing lost, nothing half written."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from memagent import Query, Triple
+from memagent.errors import ForeignFolder, MemoryFault, MemoryLocked, StorageFull
+from memagent.memory import CharacterEmbedder, Counts, Memory, database
+
+ROOT = Path(__file__).parent.parent
+START = """
+import os, sys
+from memagent import Query, Settings, Triple
+from memagent.memory import CharacterEmbedder, Memory
+memory = Memory.open(sys.argv[1], settings=Settings(_env_file=None), embedder=CharacterEmbedder())
+"""
+
+
+def run(code: str, home: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, "-c", START + code, str(home)], capture_output=True, text=True, env=environment, check=False)
+
+
+def test_a_crash_between_sql_and_index_is_made_good(memory_home, memory_settings):
+    """The process dies when the names are in SQL and before their vectors are in the index."""
+    code = """
+memory.add([Triple("Anna", "likes", "tea")])
+memory.match(Query("Annna", "likes", None))
+memory.add([Triple("Zorblax Quimby", "likes", "jazz")])
+memory._space.index.upsert = lambda *_: os._exit(9)
+memory.match(Query("Zorblax Quimbly", "likes", None))
+"""
+    assert run(code, memory_home).returncode == 9
+    with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
+        assert memory.doctor().pending == 2
+        assert [match.answer for match in memory.match(Query("Zorblax Quimbly", "likes", None))] == ["jazz"]
+        report = memory.doctor()
+        assert (report.ok, report.pending, report.vectors) == (True, 0, 4)
+
+
+def test_a_crash_between_index_and_marks_is_made_good(memory_home, memory_settings):
+    code = """
+from memagent.memory import indexing
+indexing._clear = lambda *_: os._exit(9)
+memory.add([Triple("Zorblax Quimby", "likes", "jazz")])
+memory.match(Query("Zorblax Quimbly", "likes", None))
+"""
+    assert run(code, memory_home).returncode == 9
+    with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
+        assert [match.answer for match in memory.match(Query("Zorblax Quimbly", "likes", None))] == ["jazz"]
+        assert memory.doctor().ok
+
+
+def test_a_killed_writer_loses_nothing_that_it_was_told_is_written(memory_home, memory_settings):
+    code = """
+for number in range(30):
+    memory.add([Triple(f"person {number}", "likes", "tea")])
+    print(number, flush=True)
+os.kill(os.getpid(), 9)
+"""
+    acknowledged = run(code, memory_home).stdout.split()
+    assert len(acknowledged) == 30
+    with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
+        assert len(memory.match(Query(None, "likes", "tea"), limit=100)) == 30
+        assert memory.doctor().ok
+
+
+def test_a_second_process_is_refused(memory, memory_home):
+    done = run("", memory_home)
+    assert done.returncode == 1
+    assert "MemoryLocked" in done.stderr
+
+
+def test_the_lock_error_has_the_hint(memory_home, memory_settings, tmp_path):
+    holder = subprocess.Popen(
+        [sys.executable, "-c", START + "print('open', flush=True)\nsys.stdin.read()", str(memory_home)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    try:
+        assert holder.stdout.readline() == "open\n"
+        with pytest.raises(MemoryLocked) as refused:
+            Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder())
+        assert "MEMAGENT_DATABASE_URL" in refused.value.hint
+        assert "MEMAGENT_CHROMA_URL" in refused.value.hint
+    finally:
+        holder.communicate("")
+    Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()).close()
+
+
+def test_a_process_may_open_its_folder_twice(memory, memory_home, memory_settings):
+    with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as other:
+        other.add([Triple("Anna", "likes", "tea")])
+    assert len(memory.triples()) == 1
+    memory.close()
+    memory.close()
+    with pytest.raises(MemoryFault, match="closed"):
+        memory.triples()
+
+
+def test_a_full_disk_writes_nothing_and_says_so(memory_home, memory_settings, monkeypatch):
+    with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
+        memory.add([Triple("Anna", "likes", "tea")])
+    with monkeypatch.context() as patched:
+        pages = (memory_home / "memory.sqlite").stat().st_size // 4096
+        patched.setattr(database, "PRAGMAS", (*database.PRAGMAS, f"max_page_count={pages + 2}"))
+        with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
+            with pytest.raises(StorageFull, match="full"):
+                memory.add([Triple(f"person {number} " + "x" * 900, "likes", "tea") for number in range(200)])
+            assert memory.triples() == [Triple("Anna", "likes", "tea")]
+    with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
+        memory.add([Triple("Bob", "likes", "tea")])
+        assert len(memory.triples()) == 2
+        assert memory.doctor().ok
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_refused(memory_home, memory_settings):
+    memory_home.mkdir()
+    memory_home.chmod(0o500)
+    with pytest.raises(StorageFull):
+        Memory.open(memory_home, settings=memory_settings)
+
+
+def test_a_read_only_database_says_so(memory_home, memory_settings, monkeypatch):
+    with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
+        memory.add([Triple("Anna", "likes", "tea")])
+    monkeypatch.setattr(database, "PRAGMAS", (*database.PRAGMAS, "query_only=ON"))
+    with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
+        with pytest.raises(StorageFull, match="read-only"):
+            memory.add([Triple("Bob", "likes", "tea")])
+        assert len(memory.triples()) == 1
+
+
+def test_foreign_folders_and_files_are_refused(tmp_path, memory_settings):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").write_bytes(b"x")
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    for foreign in ("photos", "file"):
+        with pytest.raises(ForeignFolder) as refused:
+            Memory.open(tmp_path / foreign, settings=memory_settings)
+        assert refused.value.hint
+    assert [path.name for path in (tmp_path / "photos").iterdir()] == ["cat.jpg"]
+
+
+def test_a_database_of_something_else_is_refused(tmp_path, memory_settings):
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "memory.sqlite").write_text("this is no database, whatever its name says" * 99, encoding="utf-8")
+    (tmp_path / "other").mkdir()
+    with sqlite3.connect(tmp_path / "other" / "memory.sqlite") as connection:
+        connection.execute("CREATE TABLE song (title TEXT)")
+    connection.close()
+    for foreign in ("text", "other"):
+        with pytest.raises(ForeignFolder):
+            Memory.open(tmp_path / foreign, settings=memory_settings)
+
+
+def test_a_newer_schema_is_refused_and_left_alone(memory_home, memory_settings):
+    Memory.open(memory_home, settings=memory_settings).close()
+    connection = sqlite3.connect(memory_home / "memory.sqlite")
+    connection.execute("INSERT INTO migration (name, at) VALUES ('2999-01 from the future', 1)")
+    connection.commit()
+    connection.close()
+    with pytest.raises(ForeignFolder, match="newer version") as refused:
+        Memory.open(memory_home, settings=memory_settings)
+    assert "upgrade" in refused.value.hint
+
+
+def test_a_deleted_index_is_repaired(memory_home, memory_settings):
+    with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
+        memory.add([Triple("Zorblax Quimby", "likes", "jazz")])
+        memory.match(Query("Zorblax Quimbly", "likes", None))
+    shutil.rmtree(memory_home / "chroma")
+    with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
+        assert any("reindex" in problem for problem in memory.doctor().problems)
+        assert memory.reindex() == 2
+        assert memory.doctor().ok
+        assert [match.answer for match in memory.match(Query("Zorblax Quimbly", "likes", None))] == ["jazz"]
+
+
+def test_a_truncated_log_loses_at_most_its_tail(memory_home, memory_settings, tmp_path):
+    with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
+        for number in range(20):
+            memory.add([Triple(f"person {number}", "likes", "tea")])
+        copy = tmp_path / "copy"
+        copy.mkdir()
+        for name in ("memory.sqlite", "memory.sqlite-wal"):
+            shutil.copy(memory_home / name, copy / name)
+    log = copy / "memory.sqlite-wal"
+    log.write_bytes(log.read_bytes()[:-5000])
+    with Memory.open(copy, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
+        assert memory.doctor().ok
+        assert 10 <= memory.count().triples <= 20
+
+
+def test_a_damaged_database_is_named(memory_home, memory_settings):
+    with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
+        memory.add([Triple(f"person {number}", "likes", "tea") for number in range(500)])
+    path = memory_home / "memory.sqlite"
+    path.write_bytes(path.read_bytes()[: 4096 * 12])
+    with pytest.raises(MemoryFault) as refused, Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
+        memory.triples()
+    assert "backup" in refused.value.hint
+
+
+def test_threads_write_and_read_at_once(memory):
+    failures: list[BaseException] = []
+
+    def write(thread: int) -> None:
+        for number in range(15):
+            memory.add([Triple(f"person {thread} {number}", "likes", f"thing {number}")])
+
+    def read(_: int) -> None:
+        for number in range(15):
+            memory.match(Query(None, "likes", f"thing {number}"))
+            memory.match(Query(f"perso {number}", "likes", None))
+            memory.triples(limit=5)
+
+    def guarded(work, thread: int) -> None:
+        try:
+            work(thread)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(work, thread)) for thread in range(4) for work in (write, read)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert memory.count() == Counts(triples=60, entities=75, relations=1, passages=0)
+    assert all(len(memory.match(Query(None, "likes", f"thing {number}"))) == 4 for number in range(15))
+    assert memory.doctor().ok
+
+
+def test_a_backup_is_a_memory_of_its_own(memory, memory_settings, tmp_path):
+    memory.add([Triple("Zorblax Quimby", "likes", "jazz")])
+    memory.match(Query("Zorblax Quimbly", "likes", None))
+    memory.backup(tmp_path / "copy")
+    memory.add([Triple("Bob", "likes", "tea")])
+    with Memory.open(tmp_path / "copy", settings=memory_settings, embedder=CharacterEmbedder()) as copy:
+        assert copy.triples() == [Triple("Zorblax Quimby", "likes", "jazz")]
+        assert [match.answer for match in copy.match(Query("Zorblax Quimbly", "likes", None))] == ["jazz"]
+        assert copy.doctor().ok
