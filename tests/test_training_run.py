@@ -68,25 +68,25 @@ def loss_of(model, shards) -> float:
 
 
 def test_a_run_learns_and_a_stopped_one_goes_on_as_if_it_had_not_been(tmp_path, shards, shape):
-    given = recipe(60)
+    given = recipe(42)
     whole = new_base(shape, 1)
     before = loss_of(whole, shards)
     run(whole, shards, given, tmp_path / "whole.ckpt")
     assert loss_of(whole, shards) < 0.6 * before
 
-    run(new_base(shape, 1), shards, given, tmp_path / "parts.ckpt", steps=31)
+    run(new_base(shape, 1), shards, given, tmp_path / "parts.ckpt", steps=25)
     saved = torch.load(tmp_path / "parts.ckpt", weights_only=True)
-    assert (saved["step"], saved["tokens"], saved["recipe"]) == (31, 31 * LENGTH * BATCH, asdict(given))
+    assert (saved["step"], saved["tokens"], saved["recipe"]) == (25, 25 * LENGTH * BATCH, asdict(given))
     again = new_base(shape, 2)  # other weights: all of them come from the checkpoint
     run(again, shards, given, tmp_path / "parts.ckpt")
     for name, value in whole.state_dict().items():
         assert torch.allclose(value.float(), again.state_dict()[name].float(), atol=1e-3), name
     lines = [json.loads(line) for line in (tmp_path / "parts.log.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [20, 40, 60]
+    assert [line["step"] for line in lines] == [20, 40]
     assert not list(tmp_path.glob("*.partial"))
 
     run(again, shards, given, tmp_path / "parts.ckpt")  # nothing is left to do
-    assert torch.load(tmp_path / "parts.ckpt", weights_only=True)["step"] == 60
+    assert torch.load(tmp_path / "parts.ckpt", weights_only=True)["step"] == 42
 
 
 def test_an_examples_loss_does_not_depend_on_its_neighbours(shards, shape):

@@ -18,6 +18,7 @@ import torch
 from peft import PeftModel
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
 
 from memagent.calls import ReadCall
 from memagent.errors import ModelError
@@ -202,6 +203,7 @@ def load_local(
         ModelError: the folder or the adapters are missing or do not fit; says what to do.
     """
     torch.set_num_threads(threads)
+    disable_progress_bar()  # of transformers, for weights that load in a moment
     folder = Path(model)
     base = folder / "base" if (folder / "base").is_dir() else folder
     adapter_folder = Path(adapters) if adapters else folder

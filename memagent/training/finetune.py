@@ -29,5 +29,6 @@ def with_adapter(base: LlamaForCausalLM, name: str, seed: int) -> tuple[PeftMode
 
 
 def save_adapter(model: PeftModel, name: str, folder: Path) -> None:
-    """Write `folder/name`."""
+    """Write `folder/name`; it names its base as the folder beside it, not as this machine's path."""
+    model.peft_config[name].base_model_name_or_path = "base"
     model.save_pretrained(str(folder), selected_adapters=[name], save_embedding_layers=False)
