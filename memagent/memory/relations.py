@@ -55,7 +55,7 @@ def all_canonical(space: Space, triples: Iterable[Triple]) -> list[Triple]:
     """The triples with canonical relations, each name looked up once."""
     listed = list(triples)
     names = {name: canonical(space, name) for name in dict.fromkeys(triple.relation for triple in listed)}
-    return [replace(triple, relation=names[triple.relation]) for triple in listed]
+    return [triple if names[triple.relation] == triple.relation else replace(triple, relation=names[triple.relation]) for triple in listed]
 
 
 def nearest(space: Space, name: str) -> list[tuple[str, float]]:

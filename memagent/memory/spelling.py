@@ -24,6 +24,7 @@ _ACCENT = re.compile("[\u0300-\u036f]")
 _ABBREVIATION = re.compile(r"(?<!\w)((?:[^\W\d_]\.){2,}|[^\W\d_](?:\.[^\W\d_])+)(?!\w)")
 _PUNCTUATION = re.compile(r"""[\s_.,:;!?'"()\[\]{}/\\|«»„“”…·¿¡-]+""")
 _PLAIN_PUNCTUATION = re.compile(r"""[\s_!?'"()«»„“”…]+|[,;](?=\s|$)|\.(?=\s|$)""")
+_DIGIT = re.compile(r"\d")
 _ARTICLE = re.compile(r"^(?:the|a|an) (?=\S)")
 # A word to begin or end a mention at: no white space and no punctuation; each Chinese or Japanese character stands alone.
 _WORD = re.compile(r"""[\u3040-\u30ff\u3400-\u9fff]|[^\s_.,:;!?'"’‘()\[\]{}/\\|«»„“”…·¿¡–—\u3040-\u30ff\u3400-\u9fff-]+|-(?=\d)""")
@@ -37,7 +38,7 @@ def key(name: str) -> str:
     folded = unicodedata.normalize("NFKC", name).casefold().translate(_LETTERS)
     folded = unicodedata.normalize("NFC", _ACCENT.sub("", unicodedata.normalize("NFKD", folded)))
     folded = _ABBREVIATION.sub(lambda found: found.group().replace(".", ""), folded)
-    punctuation = _PLAIN_PUNCTUATION if any(c.isdigit() for c in folded) else _PUNCTUATION
+    punctuation = _PLAIN_PUNCTUATION if _DIGIT.search(folded) else _PUNCTUATION
     plain = punctuation.sub(" ", folded).strip()
     return _ARTICLE.sub("", plain) or " ".join(folded.split()) or name
 
@@ -46,7 +47,7 @@ def key(name: str) -> str:
 def loose(name: str) -> str:
     """The form without titles, company forms and spaces; equal to `key` for names with digits."""
     plain = key(name)
-    if any(c.isdigit() for c in plain):
+    if _DIGIT.search(plain):
         return plain
     if name.count(",") == 1 and len(plain.split()) <= 3:
         last, first = name.split(",")

@@ -82,7 +82,10 @@ class Writer:
         for triple in self.triples:
             version = self._write(triple, names[triple.subject], numbers[triple.relation], names[triple.object])
             version.sources.extend(triple.provenance)
-            written.append(replace(triple, subject=version.subject.canonical, object=version.target.canonical))
+            known_as = version.subject.canonical, version.target.canonical
+            written.append(
+                triple if known_as == (triple.subject, triple.object) else replace(triple, subject=known_as[0], object=known_as[1])
+            )
         self._store(changed=fresh_names > 0)
         return written
 
