@@ -22,7 +22,7 @@ from memagent.model.seam import DraftRequest, WriteRequest
 RELATIONS = ("residence", "place of birth", "capital", "employer", "sister", "likes")
 YES, NO = (Judge((5.0, 0.0, 1.0, 0.0, 0.0, 0.0), keep=keep) for keep in (0.0, 1.1))
 EAGER, SHY = Limits(YES, YES), Limits(NO, NO)
-SEEDS = range(4)
+SEEDS = range(3)
 REQUESTS = (
     WriteRequest("My sister Anna lives in Oslo.", speaker="user"),
     WriteRequest("She likes tea; ask Bob's 2 friends.", ("Anna lives in Oslo.",), ("Anna", "Oslo")),

@@ -203,7 +203,7 @@ def load_local(
         ModelError: the folder or the adapters are missing or do not fit; says what to do.
     """
     torch.set_num_threads(threads)
-    disable_progress_bar()  # of transformers, for weights that load in a moment
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # for weights that load in a moment
     folder = Path(model)
     base = folder / "base" if (folder / "base").is_dir() else folder
     adapter_folder = Path(adapters) if adapters else folder
