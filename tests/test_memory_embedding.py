@@ -68,8 +68,8 @@ def test_another_embedder_makes_the_index_anew(memory_home, memory_settings):
     with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
         memory.add([Triple("Zorblax Quimby", "likes", "tea")])
         memory.match(Query("Zorblax Quimbly", "likes", None))
-    other = CharacterEmbedder(128)
-    other.name = "characters 128"
+    other = CharacterEmbedder(32)
+    other.name = "characters 32"
     with Memory.open(memory_home, settings=memory_settings, embedder=other) as memory:
         assert [match.answer for match in memory.match(Query("Zorblax Quimbly", "likes", None))] == ["tea"]
         assert memory.doctor().ok

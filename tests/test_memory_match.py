@@ -53,6 +53,12 @@ def test_a_name_never_written_is_replaced_by_near_ones(memory):
     assert answers(memory, "Bob", "position held", None) == []
 
 
+def test_a_name_with_another_number_is_not_near(memory):
+    memory.add([Triple("flight number 1011 to Reykjavik", "departure time", "9 am")])
+    assert answers(memory, "flight number 1011 to Reykjavík!!", "departure time", None) == ["9 am"]
+    assert answers(memory, "flight number 1012 to Reykjavik", "departure time", None) == []
+
+
 def test_an_unknown_relation_is_replaced_by_near_ones(memory):
     memory.add([Triple("Anna", "place of birth", "Oslo"), Triple("Anna", "hobby", "chess")])
     assert answers(memory, "Anna", "the place of birth", None) == ["Oslo"]

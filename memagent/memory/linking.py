@@ -4,8 +4,9 @@ A name is looked up in four steps, the first that finds something wins:
 1. exactly as written; 2. by its key (`spelling.py`); 3. by its loose form, if only one entity has it;
 4. for reading only, by nearest vector (`matching.py`).
 
-Writing links by spelling alone. A vector says that two names are *about* the same kind of thing, and by it "Anna Meyer" and
-"Anna Maier" are one person: a false merge spoils both, a missed link is repaired by one `merge`.
+Writing links by spelling alone: no threshold on MiniLM's similarity tells a name from its like. "New York" and "New York City"
+have .95, "Apollo 11" and "Apollo 12" .93, "my brother" and "my sister" .84, but "Fenwick Hollow" and "Fenwick Holow" .62. A
+false merge spoils both entities, a missed link is repaired by one `merge`.
 """
 
 from __future__ import annotations
@@ -102,10 +103,11 @@ def link(connection: Connection, space: int, names: Iterable[str], ids: Iterator
     return linked, fresh
 
 
-def owners(connection: Connection, space: int, names: Iterable[int]) -> dict[int, int]:
-    """The entity of each of these names, as far as they are in this namespace."""
-    query = "SELECT id, entity FROM name WHERE namespace = :space AND id IN :ids"
-    return {name: entity for some in chunks(names) for name, entity in fetch(connection, query, {"space": space, "ids": some})}
+def owners(connection: Connection, space: int, names: Iterable[int]) -> dict[int, tuple[int, str]]:
+    """The entity and the spelling of each of these names, as far as they are in this namespace."""
+    query = "SELECT id, entity, text FROM name WHERE namespace = :space AND id IN :ids"
+    rows = (row for some in chunks(names) for row in fetch(connection, query, {"space": space, "ids": some}))
+    return {name: (entity, spelt) for name, entity, spelt in rows}
 
 
 def mentions(connection: Connection, space: int, passage: str) -> list[Mention]:

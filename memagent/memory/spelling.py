@@ -76,3 +76,8 @@ def find_all(text: str, name: str) -> list[tuple[int, int]]:
     before = r"(?<!\w)" if name[:1].isalnum() else ""
     after = r"(?!\w)" if name[-1:].isalnum() else ""
     return [found.span() for found in re.finditer(before + words + after, text, re.IGNORECASE)]
+
+
+def numerals(name: str) -> list[str]:
+    """The numbers in a name, in order: names that differ in them are different."""
+    return re.findall(r"\d+", name)
