@@ -68,10 +68,12 @@ def articles(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def task_dialogues(data: Path) -> Iterator[Turns]:
-    """Schema-Guided Dialogue."""
+    """Schema-Guided Dialogue without its test split, from which `evals` takes talk that must not be written."""
     path = data / "sgd_dialogues.jsonl.xz"
     for number, record in read_jsonl(path):
         turns = field(record, "turns", path, number)
+        if field(record, "split", path, number) == "test":
+            continue
         yield [("user" if speaker == "USER" else "assistant", text) for speaker, text in turns]
 
 

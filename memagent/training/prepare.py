@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -15,6 +16,8 @@ from memagent.training.corpus import Turns, articles, persona_dialogues, task_di
 from memagent.training.examples import MAX_TOKENS, TEXT_WEIGHT, Teacher, write_example
 from memagent.training.grammar.engine import Facts, Grammar
 from memagent.training.grammar.names import Names
+from memagent.training.grammar.phrasings import phrasings
+from memagent.training.overlap import Overlap, chat_texts, evaluation_texts, fitting, kept, unlike
 from memagent.training.readers import (
     Report,
     Statement,
@@ -43,29 +46,42 @@ def mixer() -> dict[str, dict[str, Any]]:
 
 
 def prepare(data: Path, out: Path, marks: Marks, seed: int, say: Callable[[str], None], only: Sequence[str] = ()) -> None:
-    """Write every shard (or only those named) into `out`."""
+    """Write every shard (or only those named) into `out`, without what is worded like the evaluation's texts."""
     sizes = mixer()["examples"]
     teacher = Teacher(marks, Grammar(seed, facts=real_facts(data)))
+    overlap = Overlap(evaluation_texts(data))
+    say("compared with " + ", ".join(f"{count} sentences of {suite}" for suite, count in overlap.sizes.items()))
+    say(f"{len(fitting(all_templates(), chat_texts()))} phrasings fit a sentence of the chat suite apart from its names")
+    removed: Counter[str] = Counter()
     sources: dict[str, Callable[[], Iterable[Example]]] = {
-        "write": lambda: _several(teacher.write, sizes["write"]),
-        "conversation": lambda: _several(teacher.conversation, sizes["conversation"]),
-        "running": lambda: _several(teacher.running_text, sizes["running"]),
-        "real": lambda: real_examples(data, marks, seed),
-        "talk": lambda: talk_examples(data, marks),
-        "text": lambda: text_examples(data, marks, sizes["articles"], mixer()["text"]["weight"]),
-        "dialogue": lambda: dialogue_examples(data, marks, sizes["dialogues"], mixer()["text"]["weight"]),
+        "write": lambda: islice(kept(_drawn(teacher.write), overlap, marks, removed), sizes["write"]),
+        "conversation": lambda: islice(kept(_drawn(teacher.conversation), overlap, marks, removed), sizes["conversation"]),
+        "running": lambda: islice(kept(_drawn(teacher.running_text), overlap, marks, removed), sizes["running"]),
+        "real": lambda: real_examples(unlike(real_statements(data, Report()), overlap, removed), marks, seed),
+        "talk": lambda: kept(talk_examples(data, marks), overlap, marks, removed),
+        "text": lambda: kept(text_examples(data, marks, sizes["articles"], mixer()["text"]["weight"]), overlap, marks, removed),
+        "dialogue": lambda: kept(dialogue_examples(data, marks, sizes["dialogues"], mixer()["text"]["weight"]), overlap, marks, removed),
     }
     for name, examples in sources.items():
         if not only or name in only:
-            say(f"{name}: {write_shard(out / name, examples())} examples")
+            removed.clear()
+            say(f"{name}: {write_shard(out / name, examples())} examples; removed: {_counts(removed)}")
 
 
-def _several(draw: Callable[[], Example], count: int) -> Iterator[Example]:
-    made = 0
-    while made < count:
+def _counts(counter: Counter[str]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in counter.most_common()) or "none"
+
+
+def all_templates() -> Iterator[str]:
+    """The phrasings that are trained on."""
+    for lists_ in phrasings("train").values():
+        yield from chain.from_iterable(getattr(lists_, name) for name in lists_.__slots__)
+
+
+def _drawn(draw: Callable[[], Example]) -> Iterator[Example]:
+    while True:
         example = draw()
         if len(example.ids) <= MAX_TOKENS:
-            made += 1
             yield example
 
 
@@ -90,11 +106,11 @@ def real_statements(data: Path, report: Report) -> Iterator[Statement]:
     )
 
 
-def real_examples(data: Path, marks: Marks, seed: int) -> Iterator[Example]:
+def real_examples(statements: Iterable[Statement], marks: Marks, seed: int) -> Iterator[Example]:
     """Each real statement as it is, and once more with invented names, so that it teaches words and not names."""
     rng = random.Random(seed)
     names = Names(rng)
-    for statement in real_statements(data, Report()):
+    for statement in statements:
         for variant in (statement, renamed(statement, names, rng)):
             context = re.split(r"(?<=[.!?]) (?=[A-Z])", variant.context)[-MAX_CONTEXT:] if variant.context else []
             example = write_example(marks, context, variant.focus, variant.triples, partial=variant.partial)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from torch import nn
 from memagent.memory.embedding import Embedder
 from memagent.model.relations import NOTHING, OBJECT_MASK, SCALE, SUBJECT_MASK, masked
 from memagent.training.grammar.phrasings import Split, lists, phrasings
+from memagent.training.overlap import Overlap, evaluation_texts, unlike
 from memagent.training.readers import Report, Statement, read_docred, read_fewrel, read_knowledgenet, read_tekgen, read_webnlg
 
 Labelled = tuple[str, str]  # masked text, class ("~relation": the subject is asked for)
@@ -53,7 +55,8 @@ def asked_phrasings(split: Split = "train") -> list[Labelled]:
 
 
 def stated_sentences(data: Path, most: int) -> list[Labelled]:
-    """Real sentences, once for each triple, with its two names masked; at most `most` of one relation."""
+    """Real sentences, once for each triple, with its two names masked; at most `most` of one relation, none of the evaluation's."""
+    overlap = Overlap(evaluation_texts(data))
     report = Report()
     sources: Iterable[Iterable[Statement]] = (
         read_tekgen(data, report),
@@ -65,7 +68,7 @@ def stated_sentences(data: Path, most: int) -> list[Labelled]:
     counts: dict[str, int] = {}
     rows: list[Labelled] = []
     for source in sources:
-        for statement in source:
+        for statement in unlike(source, overlap, Counter()):
             for triple in statement.triples:
                 here = triple.subject in statement.focus and triple.object in statement.focus
                 if here and counts.get(triple.relation, 0) < most:
