@@ -5,6 +5,7 @@ Identity (row ids) belongs to the store; a name here is the text as a person wou
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from memagent.errors import InvalidInput
 
 MAX_NAME = 1000  # characters; longer names are a mistake of the caller, not a name
 SPEAKER = "user"  # the entity that stands for the person who talks, unless the caller names another
+NO_TEXT = re.compile("[\x00\ud800-\udfff]")  # a NUL or an unpaired surrogate: no database and no file takes them
 
 
 def check_name(name: str, what: str) -> str:
@@ -27,7 +29,7 @@ def check_name(name: str, what: str) -> str:
         raise InvalidInput(f"{what} is empty", hint="give a name")
     if len(stripped) > MAX_NAME:
         raise InvalidInput(f"{what} has {len(stripped)} characters, at most {MAX_NAME} are allowed")
-    if "\x00" in stripped or any("\ud800" <= c <= "\udfff" for c in stripped):
+    if NO_TEXT.search(stripped):
         raise InvalidInput(f"{what} holds characters that are not text", hint="is this a binary file?")
     return stripped
 

@@ -8,7 +8,6 @@ older one keeps its row; a new version of it ends where the newer begins.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -21,9 +20,8 @@ from memagent.memory.moments import after_moment, first_moment, key_of, now
 from memagent.memory.space import Space
 from memagent.memory.tables import PassageRow, ProvenanceRow, TripleRow
 from memagent.ontology import Relation
-from memagent.triples import MAX_NAME, Provenance, Triple
+from memagent.triples import MAX_NAME, NO_TEXT, Provenance, Triple
 
-_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 FEW = 16  # triples of an online write; more of them are looked up by their subjects
 MAX_PASSAGE = 100_000  # characters; longer text is for `ingest` to cut
 
@@ -226,7 +224,7 @@ def check_passages(sources: Sequence[Provenance]) -> None:
             raise InvalidInput(long, hint="cut it into passages")
         if len(source.source) > MAX_NAME or len(source.speaker) > MAX_NAME:
             raise InvalidInput(f"a source and a speaker have at most {MAX_NAME} characters")
-        if any(_NO_TEXT.search(given) for given in (source.passage, source.source, source.speaker)):
+        if any(NO_TEXT.search(given) for given in (source.passage, source.source, source.speaker)):
             raise InvalidInput("the source, speaker or passage holds characters that are not text", hint="is this a binary file?")
 
 
