@@ -1,10 +1,12 @@
 """Fixtures that several test files share."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+import servers
 from hypothesis import settings
 
 from memagent import Settings
@@ -14,10 +16,37 @@ settings.register_profile("quick", max_examples=60, deadline=None, derandomize=T
 settings.load_profile("quick")
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests under the mark `databases` run on SQLite and on PostgreSQL."""
+    if "database_url" in metafunc.fixturenames and metafunc.definition.get_closest_marker("databases"):
+        metafunc.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of a PostgreSQL server."""
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(servers.postgresql())
+        except servers.NoServer as reason:
+            pytest.skip(str(reason))
+        yield url
+
+
 @pytest.fixture
-def memory_settings() -> Settings:
+def database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """An empty database: None is the folder's own."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield None
+        return
+    with servers.schema(request.getfixturevalue("postgresql")) as url:
+        yield url
+
+
+@pytest.fixture
+def memory_settings(database_url: str | None) -> Settings:
     """The defaults, whatever the environment says."""
-    return Settings(_env_file=None, namespace="default", database_url=None, chroma_url=None, ontology_file=None, ontology="open")
+    return Settings(_env_file=None, namespace="default", database_url=database_url, chroma_url=None, ontology_file=None, ontology="open")
 
 
 @pytest.fixture

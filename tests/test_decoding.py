@@ -14,7 +14,7 @@ from memagent import Query
 from memagent.calls import ReadCall, WriteCall, parse_read, parse_write
 from memagent.model import decoding
 from memagent.model.decoding import Judge, spans
-from memagent.model.local import Limits, LocalModel, PrefixScorer
+from memagent.model.local import READ, Limits, LocalModel, Networks, PrefixScorer
 from memagent.model.marks import MARK_TOKENS
 from memagent.model.relations import NOTHING, masked
 from memagent.model.seam import DraftRequest, WriteRequest
@@ -70,7 +70,7 @@ def random_model(tiny_tokenizer):
         return LlamaForCausalLM(config).eval()
 
     def make(seed: int = 0, limits: Limits = EAGER, second=None, kind=LocalModel) -> LocalModel:
-        return kind(network(seed), tiny_tokenizer, limits, RELATIONS, second=second, max_tokens=8)
+        return kind(Networks(network(seed)), tiny_tokenizer, limits, RELATIONS, second=second, max_tokens=8)
 
     return make
 
@@ -78,7 +78,7 @@ def random_model(tiny_tokenizer):
 def logprobs_after(model: LocalModel, ids) -> torch.Tensor:
     """(T, vocabulary), without a cache."""
     with torch.inference_mode():
-        return torch.log_softmax(model.model(input_ids=torch.tensor([list(ids)])).logits[0].float(), dim=-1)
+        return torch.log_softmax(model.networks.under(READ)(input_ids=torch.tensor([list(ids)])).logits[0].float(), dim=-1)
 
 
 # ---- text and marks

@@ -10,6 +10,7 @@ from transformers import LlamaForCausalLM
 from memagent import Triple
 from memagent.calls import ReadCall
 from memagent.errors import InvalidInput, ModelError
+from memagent.model import local
 from memagent.model.decoding import Judge
 from memagent.model.local import Limits, load_local
 from memagent.model.seam import DraftRequest, WriteRequest
@@ -155,7 +156,7 @@ def trained(tmp_path_factory, tiny_tokenizer, marks):
     return folder
 
 
-def test_adapters_load_beside_their_base_and_differ(trained, tmp_path, capsys):
+def test_adapters_load_beside_their_base_and_differ(trained, tmp_path, monkeypatch):
     cli.main(["pack", "--run", str(trained), "--out", str(tmp_path / "packed"), "--threads", "1"])
     judge = Judge((0.0,) * 6, keep=0.0)
     (tmp_path / "packed" / "calibration.json").write_text(json.dumps(asdict(Limits(judge, judge))))
@@ -165,7 +166,7 @@ def test_adapters_load_beside_their_base_and_differ(trained, tmp_path, capsys):
         assert str(trained.parent) not in path.read_text(encoding="utf-8"), path
 
     model = load_local(str(tmp_path / "packed"), threads=1, relations=("residence", "likes"))
-    assert model.model.training is False
+    assert not any(model.networks.under(name).training for name in cli.ADAPTERS)
     (triple, *_) = model.write(WriteRequest("Anna lives in Oslo."))
     assert triple.relation in ("residence", "likes")
     query = Query("Anna", "residence", None)
@@ -174,12 +175,17 @@ def test_adapters_load_beside_their_base_and_differ(trained, tmp_path, capsys):
     assert draft.call == ReadCall((query,))
     ids = model.marks.text("Anna lives in Oslo. ({MEM_READ(")
     assert not set(ids) & set(model.marks.ids)  # the tokenizer as it was saved
-    following = []
-    for name in cli.ADAPTERS:
-        model.model.set_adapter(name)
-        with torch.inference_mode():
-            following.append(model.feed(ids, ("thread", name))[1])
-    assert not torch.allclose(following[0], following[1], atol=1e-3)
+    merged = following_under(model, ids)
+    assert not torch.allclose(merged["write"], merged["read"], atol=1e-3)
+    monkeypatch.setattr(local, "MERGED_BELOW", 0)  # as for a large base: one network, its adapters switched
+    switched = following_under(load_local(str(tmp_path / "packed"), threads=1), ids)
+    assert all(torch.allclose(merged[name], switched[name], atol=1e-4) for name in cli.ADAPTERS)
+
+
+def following_under(model, ids) -> dict[str, torch.Tensor]:
+    """Log-probabilities after `ids` under each adapter."""
+    with torch.inference_mode():
+        return {name: model.feed(ids, ("thread", name))[1] for name in cli.ADAPTERS}
 
 
 def test_examples_and_shards_can_be_looked_at(trained, capsys):

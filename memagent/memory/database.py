@@ -1,7 +1,7 @@
 """The SQL database of a memory: opening it, transactions, and its errors in our words.
 
-Reading and writing are told apart: `read()` is a snapshot, `write()` is one serialised transaction (BEGIN IMMEDIATE on
-SQLite, the counter's row lock on PostgreSQL). Knows the dialects; nothing else in the package does.
+Reading and writing are told apart: `read()` is a snapshot (REPEATABLE READ on PostgreSQL), `write()` is one serialised
+transaction (BEGIN IMMEDIATE on SQLite, the counter's row lock on PostgreSQL). Knows the dialects; nothing else in the package does.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ PRAGMAS = (
     "cache_size=-65536",
     "temp_store=MEMORY",
 )
+TEXTS = ("name", "relation", "passage", "provenance", "triple")  # the tables that hold what people wrote
 CHUNK = 5000  # values in one IN list; SQLite takes 32,766 parameters
 POOL = 64  # connections, more than threads that a process will use at once
 
+_TURN = text("SELECT next FROM counter WHERE name = 'id' FOR UPDATE")
 _TAKE = text("UPDATE counter SET next = next + :count WHERE name = 'id' RETURNING next")
 
 
@@ -46,6 +48,7 @@ class Database:
         self._writing = threading.RLock()
         with translated():
             self._engine = _engine(url)
+            self._reading = self._engine if self.is_sqlite else self._engine.execution_options(isolation_level="REPEATABLE READ")
         try:
             with translated():
                 migrate(self._engine)
@@ -61,18 +64,22 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A snapshot; it must not write."""
-        with translated(), self._engine.connect() as connection:
+        with translated(), self._reading.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction, committed at the end or not at all."""
         with self._writing, translated(), self._engine.connect().execution_options(memagent_writes=True) as connection, connection.begin():
+            if not self.is_sqlite:
+                connection.execute(_TURN)
             yield connection
 
     def erase_traces(self) -> None:
-        """Overwrite what deleted rows left behind, in the file and in its log."""
+        """Overwrite what deleted rows left behind, in the file and in its log; a server's log is its keeper's."""
         if not self.is_sqlite:
+            with translated(), self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as server:
+                server.execute(text(f"VACUUM FULL {', '.join(TEXTS)}"))
             return
         with self._writing, translated(), closing(self._engine.raw_connection()) as connection:
             for command in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):

@@ -36,7 +36,7 @@ class Shape:
     layers: int = 7
     heads: int = 5
     hidden: int = 896
-    positions: int = 1024
+    positions: int = 256  # the length of its training windows
 
     def config(self) -> LlamaConfig:
         """The same for transformers."""
