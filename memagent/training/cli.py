@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="memagent train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=sorted(COMMANDS))
-    parser.add_argument("--data", type=Path, help="the folder of data sets (tokenizer, prepare)")
+    parser.add_argument("--data", type=Path, help="the folder of data sets")
     parser.add_argument("--run", type=Path, default=Path("runs/mini"), help="the run's folder")
     parser.add_argument("--out", type=Path, help="pack, calibrate: the model's folder")
     parser.add_argument("--tokens", type=int, help="how long to train")
@@ -84,21 +84,25 @@ def prepare_shards(args: argparse.Namespace) -> None:
     prepare(_data(args), args.run / "shards", Marks(_tokenizer(args.run)), args.seed, print, args.only)
 
 
-def _shards(run: Path, shares: Mapping[str, float]) -> dict[str, Shard]:
-    return {name: Shard(run / "shards" / name) for name in shares}
+def _shards(args: argparse.Namespace, shares: Mapping[str, float]) -> dict[str, Shard]:
+    """The shards that have a share; those that are missing are made first where `--data` is given."""
+    missing = [name for name in shares if not (args.run / "shards" / f"{name}.ends").exists()]
+    if missing and args.data is not None:
+        prepare(_data(args), args.run / "shards", Marks(_tokenizer(args.run)), args.seed, print, missing)
+    return {name: Shard(args.run / "shards" / name) for name in shares}
 
 
 def train_base(args: argparse.Namespace) -> None:
     """Train the base from nothing."""
     model = new_base(Shape(vocabulary=len(_tokenizer(args.run))), args.seed)
     recipe = Recipe(tokens=args.tokens or Recipe().tokens, seed=args.seed)
-    _train(args.run, model, dict(model.named_parameters()), "base", recipe)
+    _train(args, model, dict(model.named_parameters()), "base", recipe)
     model.save_pretrained(args.run / "base")
 
 
-def _train(run: Path, model: Any, parameters: Mapping[str, nn.Parameter], name: str, recipe: Recipe) -> None:
-    shares, stop = mixer()[name], run / "stop"
-    train(model, parameters, lambda progress: shares, _shards(run, shares), recipe, run / f"{name}.ckpt", stop=stop.exists)
+def _train(args: argparse.Namespace, model: Any, parameters: Mapping[str, nn.Parameter], name: str, recipe: Recipe) -> None:
+    shares, stop = mixer()[name], args.run / "stop"
+    train(model, parameters, lambda progress: shares, _shards(args, shares), recipe, args.run / f"{name}.ckpt", stop=stop.exists)
 
 
 def train_adapter(args: argparse.Namespace) -> None:
@@ -108,7 +112,7 @@ def train_adapter(args: argparse.Namespace) -> None:
         raise ModelError(f"{args.run} has no base", hint="train it first: python -m memagent train base")
     base = LlamaForCausalLM.from_pretrained(args.run / "base", dtype=torch.bfloat16)
     model, parameters = with_adapter(base, name, args.seed)
-    _train(args.run, model.get_base_model(), parameters, name, adapter_recipe(args.tokens or ADAPTER_TOKENS, args.seed))
+    _train(args, model.get_base_model(), parameters, name, adapter_recipe(args.tokens or ADAPTER_TOKENS, args.seed))
     save_adapter(model, name, args.run)
 
 
