@@ -1,6 +1,7 @@
 """What is learnt from: which tokens are supervised, that sentences hold their gold names, what is held out, and how shards are packed."""
 
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -17,8 +18,8 @@ from memagent.calls import ReadCall, parse_write
 from memagent.errors import InvalidInput
 from memagent.ontology import default_ontology
 from memagent.training.examples import CALL_WEIGHT, Parts, Teacher, reply_turn, user_turn, write_example
-from memagent.training.grammar.engine import Grammar, fill, literal
-from memagent.training.grammar.names import Names
+from memagent.training.grammar.engine import SINGULAR, Fact, Grammar, Told, fill, literal
+from memagent.training.grammar.names import Name, Names
 from memagent.training.grammar.phrasings import NEVER_HELD_OUT, Phrasings, phrasings
 from memagent.training.shards import WEIGHT_UNIT, Example, Mixer, Shard, write_shard
 
@@ -299,3 +300,54 @@ def test_no_example_waits_for_ever(shards):
     counts = Counter(drawn)
     assert len(counts) == 30
     assert max(counts.values()) - min(counts.values()) <= 3
+
+
+# ---- what an audit of examples found
+
+
+def test_what_is_said_of_a_name_suits_its_kind():
+    grammar = Grammar(8)
+    town = grammar.fact("capital of", grammar.names.of("place"))
+    assert "place of birth" not in grammar.about(town)
+    assert {"located in the administrative territorial entity", "capital of"} <= set(grammar.about(town))
+    for _ in range(20):
+        fact = grammar.fact("followed by")
+        assert fact.object.kind == fact.subject.kind
+        assert grammar.fact("daughter").object.pronoun == "she"
+
+
+@pytest.mark.parametrize(
+    ("template", "several"),
+    [
+        ("{s} speaks {o}.", True),
+        ("{s} worked for {o} this year.", True),
+        ("{o} is the home of {s}.", False),
+        ("{o} always makes {s} laugh.", False),
+        ("{o}, a town in the hills, is where {s} lives.", False),
+        ("{s} joined the company {o}.", False),
+        ("{s} is {o}'s friend.", False),
+    ],
+)
+def test_several_objects_stand_where_one_verb_form_does_for_all(template, several):
+    assert (SINGULAR.search(template) is None) == several
+
+
+def test_a_wish_is_for_a_thing_or_to_do_something():
+    grammar = Grammar(9)
+    for _ in range(40):
+        fact = grammar.fact("wants")
+        for told in (grammar.tell(fact), grammar.tell(fact, first_person=True), grammar.change(fact, "learn to sail")):
+            assert not re.search(r"\ban? (?:learn|buy|start|go|take|write)\b|\bto (?:an?|the) ", told.text), told.text
+            assert told.triples[0].object in told.text
+
+
+def test_a_pronoun_stands_for_a_subject_with_a_verb_and_a_title_keeps_its_capital():
+    grammar = Grammar(10)
+    bo, book = Name.plain("Bo Marsh", "he"), Name.plain("The Mill", "it")
+    note, whole = (Told(f"Bo Marsh {rest}", (), (Fact(bo, "residence", book),)) for rest in ("(home: The Mill)", "lives in The Mill."))
+    assert grammar.with_pronoun(note, "he") is None
+    assert grammar.with_pronoun(whole, "he").text == "He lives in The Mill."
+    title = Told("The Mill is by Bo Marsh.", (Triple("The Mill", "author", "Bo Marsh"),), (Fact(book, "author", bo),))
+    assert "The Mill is by" in grammar.joined(whole, title).text
+    pair = Told("Bo Marsh and Ada Holt are a couple.", (), (Fact(bo, "partner", book),))
+    assert "and and" not in grammar.joined(whole, pair).text

@@ -173,11 +173,15 @@ class Teacher:
             return self._distractors(1), g.decorated(g.joined(first, second))
         one = g.fact()
         same = self.rng.random() < 0.7
-        like = [r for r in g.relations if set(g.ontology[r].domain) & set(g.ontology[one.relation].domain)]
-        told = g.joined(g.tell(one), g.tell(g.fact(g.relation(like), one.subject) if same else g.fact()))
+        like = g.about(one)
+        told = g.joined(self._whole(one), self._whole(g.fact(g.relation(like), one.subject) if same else g.fact()))
         if self.rng.random() < 0.25:
-            told = g.joined(told, g.tell(g.fact(g.relation(like), one.subject)))
+            told = g.joined(told, self._whole(g.fact(g.relation(like), one.subject)))
         return self._distractors(1), g.decorated(told)
+
+    def _whole(self, fact: Fact) -> Told:
+        """The fact in a whole sentence, no note."""
+        return self.grammar.tell(fact, register=self.rng.choice(["statements", "spoken"]))
 
     def _write_pronoun(self, speaker: str | None) -> tuple[list[str], Told]:
         """The subject stands in the context, a pronoun in the focus; a distractor may stand between."""
@@ -186,8 +190,7 @@ class Teacher:
             earlier = g.fact()
             if not earlier.subject.pronoun:
                 continue
-            like = [r for r in g.relations if set(g.ontology[r].domain) & set(g.ontology[earlier.relation].domain)]
-            told = g.with_pronoun(g.tell(g.fact(g.relation(like), earlier.subject)), earlier.subject.pronoun)
+            told = g.with_pronoun(self._whole(g.fact(g.relation(g.about(earlier)), earlier.subject)), earlier.subject.pronoun)
             if told is None:
                 continue
             before = g.tell(earlier)
@@ -325,7 +328,7 @@ class Teacher:
         g = self.grammar
         parts = Parts(self.marks).put([self.marks.begin])
         for sentence in self._distractors(1):
-            parts.text(sentence, TEXT_WEIGHT)
+            parts.text(sentence if sentence[-1] in ".!?" else f"{sentence}.", TEXT_WEIGHT)
         for _ in range(20):
             fact = g.fact()
             told = g.tell(fact, register="statements")

@@ -111,6 +111,8 @@ def real_examples(statements: Iterable[Statement], marks: Marks, seed: int) -> I
     rng = random.Random(seed)
     names = Names(rng)
     for statement in statements:
+        if statement.partial and not statement.triples:
+            continue  # nothing of it would be supervised
         for variant in (statement, renamed(statement, names, rng)):
             context = re.split(r"(?<=[.!?]) (?=[A-Z])", variant.context)[-MAX_CONTEXT:] if variant.context else []
             example = write_example(marks, context, variant.focus, variant.triples, partial=variant.partial)

@@ -34,8 +34,12 @@ OBJECT_KINDS: dict[str, tuple[str, ...]] = {
     "cause of death": ("condition",), "learning": ("language", "instrument", "activity"), "favourite game": ("product", "work"),
     "appointment": ("date", "time"), "vehicle": ("vehicle",), "residence": ("place",),
     "product or material produced": ("product", "material"), "has part": ("organization", "place"), "part of": ("organization", "place"),
-    "favourite music": ("person", "genre", "organization"), "teacher": ("person",),
+    "favourite music": ("person", "genre"), "teacher": ("person",),
+    "mother": ("woman",), "sister": ("woman",), "daughter": ("woman",), "father": ("man",), "brother": ("man",), "son": ("man",),
 }  # fmt: skip
+SAME_KIND = frozenset(  # relations between two of a kind
+    {"follows", "followed by", "replaces", "replaced by", "separated from", "part of", "has part"}
+)
 SUBJECT_KINDS: dict[str, tuple[str, ...]] = {
     "breed": ("pet_name",), "price": ("thing", "product"), "access code": ("owned_thing", "owned_thing", "product"),
     "colour": ("thing", "owned_thing"), "made of": ("thing", "product"), "used for": ("thing", "product"),
@@ -51,7 +55,7 @@ LOCATION_PAIRS = (
     ("event", "place"),
     ("organization", "place"),
 )
-VOWEL = re.compile(r"(?i)^(?:[aeio]|un(?!i)|u(?!ni|se|k)|hour|honest|heir|mba|x-?ray)")
+VOWEL = re.compile(r"(?i)^(?:[aeio]|un(?!i)|u(?!ni|se|sb|k)|hour|honest|heir|mba|x-?ray)")
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "next ", "this ")
 
 
@@ -158,7 +162,16 @@ class Grammar:
         if relation == "location" and subject is None:
             kinds = self.rng.choice(LOCATION_PAIRS)
             return Fact(self.names.of(kinds[0]), relation, self._object(kinds[1]))
-        return Fact(subject or self.subject(relation), relation, self.object(relation))
+        subject = subject or self.subject(relation)
+        return Fact(subject, relation, self.object(relation, subject.kind))
+
+    def about(self, fact: Fact) -> list[str]:
+        """The relations that can have the fact's subject on their left."""
+        kind = fact.subject.kind
+        if kind:
+            return [r for r in self.relations if kind in (SUBJECT_KINDS.get(r) or self.ontology[r].domain)] or [fact.relation]
+        domain = set(self.ontology[fact.relation].domain)
+        return [r for r in self.relations if domain <= set(SUBJECT_KINDS.get(r) or self.ontology[r].domain)] or [fact.relation]
 
     def subject(self, relation: str) -> Name:
         """A name that can stand on the left of the relation."""
@@ -176,16 +189,18 @@ class Grammar:
         if self.rng.random() < 0.3:
             return self.role()
         word = self.rng.choice([w for group, words in self.kin_words.items() if group != "pet" for w in words])
-        return Name.plain(f"my {word}")
+        return Name.plain(f"my {word}", kind="person")
 
     def role(self) -> Name:
         """The dentist, our landlord."""
         text = self.rng.choice(self.names.pools["role"])
-        return Name(text, text.removeprefix("the "))
+        return Name(text, text.removeprefix("the "), kind="person")
 
-    def object(self, relation: str) -> Name:
-        """A name that can stand on the right of the relation."""
+    def object(self, relation: str, beside: str = "") -> Name:
+        """A name that can stand on the right of the relation; `beside` is the kind of the one on the left."""
         kinds = OBJECT_KINDS.get(relation) or self.ontology[relation].range or ("thing",)
+        if relation in SAME_KIND and beside in kinds:
+            kinds = (beside,)
         if relation == "location":
             kinds = ("place_spot",)
         return self._object(self.rng.choice(kinds))
@@ -218,15 +233,23 @@ class Grammar:
         lists_ = self.phrasings[fact.relation]
         if first_person and lists_.first:
             return self._first(fact, lists_.first, speaker)
-        fact = self._with_class_noun(fact)
         names = [register] if register else self.rng.choices(["statements", "spoken", "notes"], [5, 4, 1.5])
         template = self.rng.choice(getattr(lists_, names[0]) or lists_.statements or lists_.spoken)
-        return self._told(template, fact)
+        fact = self._suited(fact, template)
+        return self._told(template, fact if DESCRIBED.search(template) else self._with_class_noun(fact))
+
+    def _suited(self, fact: Fact, template: str) -> Fact:
+        """A wish is for a thing or to do something: the object is one that the sentence can take."""
+        a_thing = "{an o}" in template
+        if fact.relation != "wants" or "o}" not in template or a_thing != (fact.object.kind == "plan"):
+            return fact
+        return replace(fact, object=self._object("thing" if a_thing else "plan"))
 
     def _with_class_noun(self, fact: Fact) -> Fact:
         """Now and then "the singer Anna Ruiz", "the town of Glim": the noun is no part of the name."""
         subject = fact.subject
-        nouns = self.kin["class_nouns"].get(subject.kind)
+        nouns = WORK_NOUNS.get(fact.relation) if subject.kind == "work" else None
+        nouns = nouns or self.kin["class_nouns"].get(subject.kind)
         if not nouns or subject.text != subject.name or not subject.text[:1].isupper() or self.rng.random() > 0.08:
             return fact
         return replace(fact, subject=replace(subject, text=f"{self.rng.choice(nouns)} {subject.text}"))
@@ -241,7 +264,8 @@ class Grammar:
 
     def _first(self, fact: Fact, templates: Sequence[str], speaker: str, **slots: str) -> Told:
         template = self.rng.choice(templates)
-        text = fill(template, {"s": fact.subject.text, "o": fact.object.text, **slots})
+        fact = self._suited(fact, template)
+        text = fill(template, {"s": fact.subject.text, "o": fact.object.text, **slots, **self._suited_old(fact, slots)})
         subject = fact.subject if "s}" in template else Name.plain(speaker)
         target = fact.object if "o}" in template else Name.plain(speaker)
         if "s}" in template and "o}" in template:  # a sentence about two others after all
@@ -253,7 +277,7 @@ class Grammar:
     def tell_several(self, facts: Sequence[Fact]) -> Told:
         """One sentence with several objects: "A, B and C"."""
         lists_ = self.phrasings[facts[0].relation]
-        plain = [t for t in (*lists_.statements, *lists_.spoken) if "{o}" in t and t.count("{o}") == 1]
+        plain = [t for t in (*lists_.statements, *lists_.spoken) if t.count("{o}") == 1 and not SINGULAR.search(t)]
         if not plain:
             return self.tell(facts[0])
         text = fill(self.rng.choice(plain), {"s": facts[0].subject.text, "o": listed([f.object.text for f in facts])})
@@ -265,13 +289,13 @@ class Grammar:
         nouns = _nouns(relation)
         if not nouns:
             return self.tell(fact)
-        return self._told(self.rng.choice(PLAIN).replace("{r}", self.rng.choice(nouns)), fact)
+        return self._told(_with_noun(self.rng.choice(PLAIN), self.rng.choice(nouns)), fact)
 
     def kin_told(self, speaker: str = SPEAKER) -> Told:
         """As in "My sister Anna lives in Oslo.": who it is, and something about her."""
         relation, words = self.rng.choice(list(self.kin_words.items()))
-        person = self.names.of("pet_name") if relation == "pet" else self.names.given_name()
         word = self.rng.choice(words)
+        person = self.names.of("pet_name") if relation == "pet" else self.names.given_name(is_female(word))
         about = self.relation(ABOUT_PETS if relation == "pet" else ABOUT_PEOPLE)
         text_form = self.rng.choice([f"my {word} {person.text}", f"my {word} {person.text}", f"{person.text}, my {word},"])
         told = self.tell(Fact(Name(text_form, person.name), about, self.object(about)), register=self.rng.choice(["spoken", "statements"]))
@@ -283,7 +307,7 @@ class Grammar:
     def kin_introduced(self, speaker: str = SPEAKER) -> Told:
         """As in "I have a sister, Anna, and she lives in Oslo.": first who it is, then something about her."""
         relation, _ = self.rng.choice(list(self.kin_words.items()))
-        person = self.names.of("pet_name") if relation == "pet" else self.names.given_name()
+        person = self.names.of("pet_name") if relation == "pet" else self.names.given_name(is_female(relation))
         about = self.relation(ABOUT_PETS if relation == "pet" else ABOUT_PEOPLE)
         first = self._first(Fact(Name.plain(speaker), relation, person), self._objects_of_speaker(relation), speaker)
         first = replace(first, facts=(Fact(Name.plain(speaker), relation, person),))
@@ -302,12 +326,19 @@ class Grammar:
             return self._first(fact, lists_.first_changes, speaker, old=old)
         if not lists_.changes:
             return self.tell(fact)
-        return self._told(self.rng.choice(lists_.changes), fact, old=old)
+        template = self.rng.choice(lists_.changes)
+        fact = self._suited(fact, template)
+        return self._told(template, fact, **self._suited_old(fact, {"old": old}))
+
+    def _suited_old(self, fact: Fact, slots: Mapping[str, str]) -> dict[str, str]:
+        """The former object, again one that the sentence can take."""
+        suits = fact.relation != "wants" or fact.object.kind == "plan"
+        return dict(slots) if suits or "old" not in slots else {"old": self._object("thing").text}
 
     def elliptic_change(self, fact: Fact) -> Told:
         """As in "The capital is now Glim.": the subject stands only in what precedes."""
         relation = self.ontology[fact.relation]
-        template = self.rng.choice(ELLIPTIC).replace("{r}", self.rng.choice(_nouns(relation) or [relation.name]))
+        template = _with_noun(self.rng.choice(ELLIPTIC), self.rng.choice(_nouns(relation) or [relation.name]))
         text = fill(template, {"o": fact.object.text})
         return Told(text, (Triple(fact.subject.name, fact.relation, literal(fact.object.name, text)),), (fact,))
 
@@ -316,15 +347,20 @@ class Grammar:
         templates = self.phrasings[fact.relation].never
         if not templates:
             return self.nothing()
-        return Told(fill(self.rng.choice(templates), {"s": fact.subject.text, "o": fact.object.text, "old": fact.object.text}))
+        template = self.rng.choice(templates)
+        fact = self._suited(fact, template)
+        return Told(fill(template, {"s": fact.subject.text, "o": fact.object.text, "old": fact.object.text}))
 
     def nothing(self) -> Told:
         """A sentence with nothing in it to be written."""
         if self.rng.random() < 0.5:
             return Told(self.small_talk()[0])
         text = self.rng.choice(self.talk["nothing"])
-        filled = re.sub(r"\{(\w+)\}", lambda found: self.names.of(found.group(1)).text, text)
+        filled = re.sub(r"\{(\w+)\}", lambda found: self._of_kind(found.group(1)).text, text)
         return Told(filled[:1].upper() + filled[1:])
+
+    def _of_kind(self, kind: str) -> Name:
+        return self.names.bare_thing() if kind == "thing" else self.names.of(kind)
 
     def small_talk(self) -> tuple[str, str]:
         """A message that states and asks nothing, and a reply."""
@@ -342,7 +378,7 @@ class Grammar:
         if told.text.startswith(f"{subject}'s "):
             possessive = {"he": "His", "she": "Her", "it": "Its"}[pronoun]
             text = possessive + told.text[len(subject) + 2 :]
-        elif told.text.startswith(f"{subject} ") and told.text.count(subject) == 1:
+        elif re.match(rf"{re.escape(subject)} [a-z]", told.text) and told.text.count(subject) == 1:
             text = capital + told.text[len(subject) :]
         else:
             return None
@@ -353,15 +389,14 @@ class Grammar:
         head = first.text.rstrip(".")
         subject = first.facts[0].subject.text if first.facts else ""
         same = bool(second.facts) and second.facts[0].subject.text == subject
-        if same and subject and second.text.startswith(f"{subject} ") and first.text.startswith(f"{subject} "):
+        goes_on = re.match(rf"{re.escape(subject)} (?!and )[a-z]", second.text)
+        if same and subject and goes_on and first.text.startswith(f"{subject} "):
             text = f"{head} and {second.text[len(subject) + 1 :]}"
         else:
             link = self.rng.choice([", and ", ", while ", "; ", ", and also ", " – "])
             replaced = self.with_pronoun(second, second.facts[0].subject.pronoun) if second.facts and self.rng.random() < 0.4 else None
             tail = second.text if replaced is None or not same else replaced.text
-            if tail.split()[0] in LOWERED:
-                tail = tail[:1].lower() + tail[1:]
-            text = head + link + tail
+            text = head + link + (_lowered(tail, second) if replaced is None or not same else tail[:1].lower() + tail[1:])
         return Told(text, first.triples + second.triples, first.facts + second.facts, first.about_speaker or second.about_speaker)
 
     def decorated(self, told: Told) -> Told:
@@ -370,8 +405,7 @@ class Grammar:
         draw = self.rng.random()
         if draw < 0.16:
             opener = self.rng.choice(self.talk["openers"] + self.talk["remember_requests"])
-            keeps = opener.rstrip()[-1:] in ".:!?" or text.split()[0] not in LOWERED
-            text = opener + (text if keeps else text[:1].lower() + text[1:])
+            text = opener + (text if opener.rstrip()[-1:] in ".:!?" else _lowered(text, told))
         elif draw < 0.20 and text.endswith("."):
             text = text[:-1] + self.rng.choice(self.talk["closers"])
         elif draw < 0.26:
@@ -403,14 +437,17 @@ class Grammar:
                 return None
         if not templates:
             return None
-        text = fill(self.rng.choice(templates), {"s": fact.subject.text, "o": fact.object.text})
+        template = self.rng.choice(templates)
+        fact = self._suited(fact, template)
+        text = fill(template, {"s": fact.subject.text, "o": fact.object.text})
         return Question(self._asked(text), fact, inverse, yes_no, about)
 
-    def plain_question(self, fact: Fact) -> Question:
-        """As in "What is the price of X?": the relation by its own or another name."""
-        relation = self.ontology[fact.relation]
-        nouns = _nouns(relation) or [relation.name]
-        text = fill(self.rng.choice(PLAIN_QUESTIONS).replace("{r}", self.rng.choice(nouns)), {"s": fact.subject.text})
+    def plain_question(self, fact: Fact) -> Question | None:
+        """As in "What is the price of X?": the relation by its own or another name, if that is a noun."""
+        nouns = _nouns(self.ontology[fact.relation])
+        if not nouns:
+            return self.ask(fact)
+        text = fill(_with_noun(self.rng.choice(PLAIN_QUESTIONS), self.rng.choice(nouns)), {"s": fact.subject.text})
         return Question(self._asked(text), fact)
 
     def _asked(self, text: str) -> str:
@@ -455,12 +492,32 @@ class Grammar:
             return fill(self.rng.choice(["{a}.", "{a}.", "You told me: {a}.", "It is {a}.", "As you told me, {a}."]), slots)
         templates = lists_.inverse_answers if question.inverse else lists_.many_answers if len(answers) > 1 else lists_.answers
         usable = [t for t in templates if not ({"s", "o"} & set(re.findall(r"(s|o)\}", t)) and question.inverse and "s}" in t)]
+        if question.fact.relation == "wants" and question.fact.object.kind == "plan" and not question.inverse:
+            usable = [t for t in usable if "{an a}" not in t]
         return fill(self.rng.choice([*usable, "{a}."]), slots)
 
 
 def _nouns(relation: Relation) -> list[str]:
     """Those of a relation's names that can stand in "the ... of X"."""
     return [name for name in (relation.name, *relation.other_names) if not VERBAL.search(name)]
+
+
+def _with_noun(template: str, noun: str) -> str:
+    """The template with the noun for the relation; "the hours are"."""
+    return (template.replace(" is ", " are ").replace("What was", "What were") if noun in PLURAL else template).replace("{r}", noun)
+
+
+def _lowered(text: str, told: Told) -> str:
+    """The text as it goes on after an opener or a link: a name keeps its capital."""
+    first = text.split()[0]
+    named = any(name.text[:1].isupper() and text.startswith(name.text) for fact in told.facts for name in (fact.subject, fact.object))
+    return text if named or first not in LOWERED else text[:1].lower() + text[1:]
+
+
+def is_female(word: str) -> bool | None:
+    """Whether a word for a relative is a woman's; None: it may be anybody's."""
+    last = word.split()[-1]
+    return True if last in FEMALE else False if last in MALE else None
 
 
 def listed(names: Sequence[str]) -> str:
@@ -502,12 +559,46 @@ VERBAL = re.compile(
     r"|replaced|learning|studies|speaks|borders|leaves|starts|begins|ends|lasts|shut|set|scared|afraid|allergic|starring|stars|used"
     r"|written|followed|follows|kept|consists|includes|produces|makes|split|broke|signed|known|called|inspired|taught|named|died"
     r"|killed|buried|born|served|fought|appears|competed|participant|separated|influenced|composed|possesses|holds|going|does|do"
-    r"|rides|which|what|how|why|old|tall|instance|subclass|follows)\b|\bof$|^(?:part|age|birthday|likes)"
+    r"|rides|which|what|how|why|old|tall|instance|subclass|follows|enjoys|dislikes|departs|manages)\b|\bof$|^(?:part|age|birthday|likes)"
 )
+PLURAL = frozenset({"opening hours", "hours", "inhabitants", "awards", "characters", "siblings", "kids", "interests", "districts"})
+FEMALE = frozenset(
+    {
+        "sister", "sis", "daughter", "girl", "mother", "mum", "mom", "mama", "wife", "girlfriend", "fiancée", "grandmother", "grandma",
+        "gran", "aunt", "auntie",
+    }
+)  # fmt: skip
+MALE = frozenset(
+    {
+        "brother", "son", "boy", "father", "dad", "papa", "husband", "boyfriend", "fiancé", "grandfather", "grandpa", "grandad", "uncle",
+    }
+)  # fmt: skip
+# What cannot be said of several: "A and B is", "A and B's", "A and B, a town".
+SINGULAR = re.compile(
+    r"\{o\}(?:,[^,{}]*,)? (?:\w+ly |now |still |also |never |once |often |always )?(?:is|was|has|does|isn't|wasn't"
+    r"|(?!(?:this|his|always|besides|towards|years|days|sometimes|afterwards|perhaps|overseas|yes)\b)[a-z]+[^su\W]s)\b"
+    r"|\{o\}'s|\{o\}, (?:an?|the|one|my|our|another|who|which|where)\b|^\{o\},|\b(?:called|named|company|firm|city|town|village|novel|film"
+    r"|movie|book|song|album|country|river|man|woman|person|label|club|group|party|network|school|event|language|a|an|one|another|little)"
+    r" \{o\}"
+)
+# A subject that a noun or adjective stands before already.
+DESCRIBED = re.compile(
+    r"\b(?:little|poor|young|old|friend|company|firm|city|town|village|novel|film|movie|book|song|album|play|country|river|team|club"
+    r"|singer|writer|artist|device|product|that|the|of one) \{s\}"
+)
+WORK_NOUNS = {
+    **dict.fromkeys(("director", "cast member", "screenwriter", "production company"), ("the film", "the movie")),
+    **dict.fromkeys(("author", "publisher", "illustrator"), ("the novel", "the book")),
+    **dict.fromkeys(("composer", "performer", "lyrics by", "record label"), ("the song", "the album")),
+    **dict.fromkeys(("original network",), ("the series", "the show")),
+}
 LOWERED = frozenset(
     {
         "He", "She", "The", "A", "An", "In", "On", "At", "After", "Since", "Among", "Today", "Now", "My", "Our", "His", "Her", "Its",
         "This", "That", "These", "If", "It", "There", "We", "You", "They", "Who", "What", "Where", "When", "Which", "Please", "Last",
-        "Next", "For", "From", "With", "As", "One", "Every", "Both",
+        "Next", "For", "From", "With", "As", "One", "Every", "Both", "Within", "Of", "So", "To", "During", "According", "Look", "By",
+        "You'd", "Nobody", "All", "No", "Under", "Readers", "Critics", "Guess", "Turns", "Before", "Without", "They've", "You'll", "Just",
+        "It's", "Visitors", "Ask", "Don't", "Those", "There's", "Whoever", "Put", "Nothing", "Whenever", "We're", "Over", "Say", "Around",
+        "Did", "Keep",
     }
 )  # fmt: skip

@@ -22,7 +22,7 @@ MONTHS = [
 
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-WEIGHTS = ("kg", "kilos", "kilograms", "pounds", "lbs", "tonnes")
+WEIGHTS = ("kg", "kilos", "kilograms", "pounds", "lbs")
 RHESUS = (" positive", " negative", "+", "-", "−")
 TEAMS = ("{} United", "FC {}", "{} Rovers", "{} Tigers", "Real {}", "SC {}", "{}")
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "next Friday", "this Sunday")
@@ -60,6 +60,8 @@ class Names:
         }
         self._makers: dict[str, Callable[[], Name]] = {
             "person": self.person,
+            "woman": lambda: self.person(True),
+            "man": lambda: self.person(False),
             "place": self.place,
             "organization": self.organization,
             "work": self.work,
@@ -124,9 +126,9 @@ class Names:
                 parts.append(self.rng.choice(coda))
         return "".join(parts).capitalize()
 
-    def person(self) -> Name:
+    def person(self, female: bool | None = None) -> Name:
         """Full names mostly; first names, initials, titles."""
-        female = self.rng.random() < 0.5
+        female = self.rng.random() < 0.5 if female is None else female
         pronoun = "she" if female else "he"
         if self.rng.random() < self.invented:
             given, surname = self.word(), self.word()
@@ -147,9 +149,9 @@ class Names:
             return Name.plain(f"{self.rng.choice(self.pools['title'])} {self.rng.choice(['', given + ' '])}{surname}", pronoun)
         return Name.plain(f"{given} {self.word(2)} {surname}", pronoun)
 
-    def given_name(self) -> Name:
+    def given_name(self, female: bool | None = None) -> Name:
         """A first name."""
-        female = self.rng.random() < 0.5
+        female = self.rng.random() < 0.5 if female is None else female
         if self.rng.random() < self.invented / 2:
             return Name.plain(self.word(), "")
         return Name.plain(self.rng.choice(self.pools["given_female" if female else "given_male"]), "she" if female else "he")
