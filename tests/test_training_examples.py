@@ -20,7 +20,8 @@ from memagent.ontology import default_ontology
 from memagent.training.examples import CALL_WEIGHT, Parts, Teacher, reply_turn, user_turn, write_example
 from memagent.training.grammar.engine import SINGULAR, Fact, Grammar, Told, fill, literal
 from memagent.training.grammar.names import Name, Names
-from memagent.training.grammar.phrasings import NEVER_HELD_OUT, Phrasings, phrasings
+from memagent.training.grammar.phrasings import NEVER_HELD_OUT, Phrasings, all_phrasings, phrasings
+from memagent.training.grammar.phrasings import lists as word_lists
 from memagent.training.shards import WEIGHT_UNIT, Example, Mixer, Shard, write_shard
 
 STATING = ("statements", "spoken", "notes")
@@ -351,3 +352,39 @@ def test_a_pronoun_stands_for_a_subject_with_a_verb_and_a_title_keeps_its_capita
     assert "The Mill is by" in grammar.joined(whole, title).text
     pair = Told("Bo Marsh and Ada Holt are a couple.", (), (Fact(bo, "partner", book),))
     assert "and and" not in grammar.joined(whole, pair).text
+
+
+# ---- how much there is
+
+
+def test_every_relation_has_enough_phrasings():
+    tables = all_phrasings()
+
+    def count(relation: str, *names: str) -> int:
+        return sum(len(tables[relation].get(name, ())) for name in names)
+
+    few = {
+        relation: names
+        for relation in tables
+        for names, least in (
+            (STATING, 15),
+            (("questions",), 10),
+            (("inverse_questions",), 10),
+            (("answers",), 4),
+            (("changes",), 3),
+            (("never",), 3),
+        )
+        if count(relation, *names) < least
+    }
+    assert few == {}
+    assert len(tables) >= 150
+    assert sum(count(relation, *STATING) for relation in tables) >= 3000
+    assert sum(count(relation, "questions", "first_questions", "inverse_questions", "yes_no") for relation in tables) >= 2000
+    assert len(word_lists("talk.toml")["small_talk"]) + len(word_lists("talk.toml")["nothing"]) >= 400
+
+
+def test_a_teacher_hardly_repeats_a_sentence():
+    """Of many draws nearly all have a sentence of their own; docs/LOG.md has the figure for 300,000."""
+    teacher = Teacher(None, Grammar(21))
+    drawn = [teacher.situation()[1].text for _ in range(4000)]
+    assert len(set(drawn)) > 0.95 * len(drawn)

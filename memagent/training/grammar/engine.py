@@ -234,7 +234,8 @@ class Grammar:
         if first_person and lists_.first:
             return self._first(fact, lists_.first, speaker)
         names = [register] if register else self.rng.choices(["statements", "spoken", "notes"], [5, 4, 1.5])
-        template = self.rng.choice(getattr(lists_, names[0]) or lists_.statements or lists_.spoken)
+        # A relation may have no phrasing of a register in this split, or none at all.
+        template = self.rng.choice(getattr(lists_, names[0]) or lists_.statements or lists_.spoken or lists_.notes or BARE)
         fact = self._suited(fact, template)
         return self._told(template, fact if DESCRIBED.search(template) else self._with_class_noun(fact))
 
@@ -492,6 +493,8 @@ class Grammar:
             return fill(self.rng.choice(["{a}.", "{a}.", "You told me: {a}.", "It is {a}.", "As you told me, {a}."]), slots)
         templates = lists_.inverse_answers if question.inverse else lists_.many_answers if len(answers) > 1 else lists_.answers
         usable = [t for t in templates if not ({"s", "o"} & set(re.findall(r"(s|o)\}", t)) and question.inverse and "s}" in t)]
+        if len(answers) > 1:
+            usable = [t for t in usable if templates is lists_.many_answers or not SINGULAR.search(t.replace("{a}", "{o}"))]
         if question.fact.relation == "wants" and question.fact.object.kind == "plan" and not question.inverse:
             usable = [t for t in usable if "{an a}" not in t]
         return fill(self.rng.choice([*usable, "{a}."]), slots)
@@ -545,6 +548,7 @@ PLAIN = (
     "The {r} of {s} is {o}.", "{s}'s {r} is {o}.", "{o} is the {r} of {s}.", "{s} has {o} as {r}.", "{r} of {s}: {o}",
     "{o} is {s}'s {r}.", "As {r} of {s} we have {o}.", "The {r} for {s}: {o}.",
 )  # fmt: skip
+BARE = ("{s}: {o}.",)
 ELLIPTIC = (
     "The {r} is now {o}.", "The {r} is {o} now.", "The new {r} is {o}.", "Now the {r} is {o}.", "The {r} has changed to {o}.",
     "{o} is the new {r}.", "Its {r} is now {o}.", "The {r} is {o}.", "Update: the {r} is {o}.", "As of today the {r} is {o}.",

@@ -70,11 +70,16 @@ def _merge(tables: dict[str, dict[str, list[str]]], more: dict[str, dict[str, li
 @lru_cache(maxsize=2)
 def phrasings(split: Split = "train") -> dict[str, Phrasings]:
     """The phrasings of every relation, by its name."""
+    return {relation: _chosen(table, split) for relation, table in all_phrasings().items()}
+
+
+def all_phrasings() -> dict[str, dict[str, list[str]]]:
+    """The lists of every relation as they are written, of both splits."""
     tables: dict[str, dict[str, list[str]]] = {}
     for file in sorted(FOLDER.glob("*.toml")):
         if file.name not in OTHER_FILES:
             _merge(tables, tomllib.loads(file.read_text(encoding="utf-8")))
-    return {relation: _chosen(table, split) for relation, table in tables.items()}
+    return tables
 
 
 @lru_cache(maxsize=8)
