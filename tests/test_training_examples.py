@@ -17,12 +17,13 @@ from memagent import Query, Triple
 from memagent.calls import ReadCall, parse_write
 from memagent.errors import InvalidInput
 from memagent.ontology import default_ontology
-from memagent.training.examples import CALL_WEIGHT, Parts, Teacher, reply_turn, user_turn, write_example
+from memagent.training.examples import CALL_WEIGHT, Parts, Teacher, put_read, reply_turn, user_turn, write_example
 from memagent.training.grammar.engine import SINGULAR, Fact, Grammar, Told, fill, literal
 from memagent.training.grammar.names import Name, Names
 from memagent.training.grammar.phrasings import NEVER_HELD_OUT, Phrasings, all_phrasings, phrasings
 from memagent.training.grammar.phrasings import lists as word_lists
 from memagent.training.shards import WEIGHT_UNIT, Example, Mixer, Shard, write_shard
+from memagent.training.stats import Uses, count_source, relation_rows
 
 STATING = ("statements", "spoken", "notes")
 LISTS = [field.name for field in fields(Phrasings)]
@@ -388,3 +389,21 @@ def test_a_teacher_hardly_repeats_a_sentence():
     teacher = Teacher(None, Grammar(21))
     drawn = [teacher.situation()[1].text for _ in range(4000)]
     assert len(set(drawn)) > 0.95 * len(drawn)
+
+
+def test_stats_count_calls_and_the_relations_that_they_name(marks, tmp_path):
+    told = write_example(marks, [], "Anna lives in Oslo.", [Triple("Anna", "residence", "Oslo"), Triple("Anna", "residence", "Rome")])
+    nothing = write_example(marks, [], "It rains.", [])
+    asked = put_read(Parts(marks).put([marks.begin]), ReadCall((Query("Anna", "residence", None),), ())).example()
+    known = put_read(Parts(marks).put([marks.begin]), ReadCall((Query(None, "place of birth", "Oslo"),), ("Anna",))).example()
+    write_shard(tmp_path / "one", [told, nothing, nothing, asked, known])
+    source = count_source(Shard(tmp_path / "one"), marks)
+    assert (source.examples, source.distinct) == (5, 4)
+    assert (source.writes, source.empty_writes, source.reads, source.empty_reads) == (3, 2, 2, 1)
+    assert source.relations == {
+        "residence": Uses(examples=2, written=2, asked=1, unanswered=1, length=len(told.ids) + len(asked.ids)),
+        "place of birth": Uses(examples=1, asked=1, length=len(known.ids)),
+    }
+    rows = relation_rows([source, source], {"residence": Phrasings(statements=("{s} lives in {o}.",), questions=("Where is {s}?",) * 2)})
+    assert rows[0].split() == ["residence", "1", "1", "4", "4", "2", f"{(len(told.ids) + len(asked.ids)) / 2:.1f}", "1.000"]
+    assert "0.667" in source.row("one")

@@ -190,8 +190,9 @@ def following_under(model, ids) -> dict[str, torch.Tensor]:
 
 def test_examples_and_shards_can_be_looked_at(trained, capsys):
     cli.main(["stats", "--run", str(trained), "--threads", "1"])
-    table = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert [line[:2] for line in table[1:]] == [["read", "16"], ["write", "16"]]
+    sources, relations = capsys.readouterr().out.split("\n\n")
+    assert [line.split()[:2] for line in sources.splitlines()[1:]] == [["read", "16"], ["write", "16"]]
+    assert len(relations.splitlines()) >= 150
     cli.main(["show", "--run", str(trained), "--count", "2", "--threads", "1"])
     shown = capsys.readouterr().out
     assert "\033[32m({MEM_READ(\033[0m" in shown

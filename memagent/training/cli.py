@@ -7,7 +7,6 @@ step goes on where it was interrupted; a file called `stop` in the folder ends i
 from __future__ import annotations
 
 import argparse
-import random
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,15 +24,16 @@ from memagent.training.calibrate import calibrate
 from memagent.training.examples import Teacher
 from memagent.training.finetune import adapter_recipe, save_adapter, with_adapter
 from memagent.training.grammar.engine import Grammar
+from memagent.training.grammar.phrasings import phrasings
 from memagent.training.prepare import mixer, prepare
 from memagent.training.pretrain import Recipe, Shape, new_base, train
 from memagent.training.relations import asked_phrasings, fit, stated_phrasings, stated_sentences
-from memagent.training.shards import WEIGHT_UNIT, Shard
+from memagent.training.shards import Shard
+from memagent.training.stats import RELATION_HEAD, SOURCE_HEAD, count_source, relation_rows
 from memagent.training.tokens import tokenizer_texts, train_tokenizer
 
 ADAPTERS = ("write", "read")
 ADAPTER_TOKENS = 2_000_000
-STATS = "{:14} {:>9} {:>11} {:>10} {:>11} {:>16}"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -167,18 +167,12 @@ def coloured(marks: Marks, example: Any) -> str:
 
 
 def stats(args: argparse.Namespace) -> None:
-    """Sizes of the shards: examples, tokens, supervised tokens, empty calls."""
+    """What is in the shards, by source and by relation."""
     marks = Marks(_tokenizer(args.run))
-    print(STATS.format("source", "examples", "tokens", "supervised", "empty write", "distinct of 5000"))
-    for stem in sorted((args.run / "shards").glob("*.ends")):
-        shard = Shard(stem.with_suffix(""))
-        sample = random.Random(args.seed).sample(range(len(shard)), min(5000, len(shard)))
-        drawn = [shard[i] for i in sample]
-        empty = sum(1 for ids, _ in drawn if len(ids) > 1 and ids[-2] == marks.write_open)
-        distinct = len({ids.tobytes() for ids, _ in drawn})
-        weight = float(shard.weights.sum()) / WEIGHT_UNIT
-        shares = [f"{part:.3f}" for part in (weight / len(shard.ids), empty / len(drawn), distinct / len(drawn))]
-        print(STATS.format(stem.stem, len(shard), len(shard.ids), *shares))
+    names = [file.stem for file in sorted((args.run / "shards").glob("*.ends"))]
+    sources = {name: count_source(Shard(args.run / "shards" / name), marks) for name in names}
+    print(SOURCE_HEAD, *(source.row(name) for name, source in sources.items()), sep="\n")
+    print("", RELATION_HEAD, *relation_rows(sources.values(), phrasings()), sep="\n")
 
 
 COMMANDS = {

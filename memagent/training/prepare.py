@@ -113,7 +113,7 @@ def real_examples(statements: Iterable[Statement], marks: Marks, seed: int) -> I
     for statement in statements:
         if statement.partial and not statement.triples:
             continue  # nothing of it would be supervised
-        for variant in (statement, renamed(statement, names, rng)):
+        for variant in dict.fromkeys((statement, renamed(statement, names, rng))):
             context = re.split(r"(?<=[.!?]) (?=[A-Z])", variant.context)[-MAX_CONTEXT:] if variant.context else []
             example = write_example(marks, context, variant.focus, variant.triples, partial=variant.partial)
             if len(example.ids) <= MAX_TOKENS:

@@ -7,6 +7,7 @@ sees another one (`documents` numbers them, the attention mask keeps them apart)
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,8 +62,9 @@ class Shard:
     def __init__(self, stem: Path) -> None:
         if not stem.with_suffix(".ends").exists():
             raise InvalidInput(f"there is no shard {stem}", hint="make it with: python -m memagent train prepare")
-        self.ids = np.memmap(stem.with_suffix(".ids"), dtype=np.uint16, mode="r")
-        self.weights = np.memmap(stem.with_suffix(".weights"), dtype=np.uint8, mode="r")
+        # as plain arrays: a slice of a memmap costs as much as an example
+        self.ids = np.asarray(np.memmap(stem.with_suffix(".ids"), dtype=np.uint16, mode="r"))
+        self.weights = np.asarray(np.memmap(stem.with_suffix(".weights"), dtype=np.uint8, mode="r"))
         self.ends = np.fromfile(stem.with_suffix(".ends"), dtype=np.int64)
 
     def __len__(self) -> int:
@@ -91,12 +93,14 @@ class Mixer:
         self.streams = {name: shards[name].shuffled(self.rng) for name in self.names}
         mean_length = {name: len(shards[name].ids) / max(1, len(shards[name])) for name in self.names}
         odds = np.array([shares[name] / min(mean_length[name], length) for name in self.names])
-        self.odds = odds / odds.sum()
+        upto = (odds / odds.sum()).cumsum()
+        self.upto: list[float] = (upto / upto[-1]).tolist()
         self.length = length
+        self.counting = np.arange(length)
         self.waiting = [self._draw() for _ in range(self.lookahead)]
 
     def _draw(self) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
-        name = self.names[int(self.rng.choice(len(self.names), p=self.odds))]
+        name = self.names[bisect_right(self.upto, self.rng.random())]  # what rng.choice draws, without its checks
         ids, weights = next(self.streams[name])
         return ids[: self.length], weights[: self.length]
 
@@ -119,11 +123,11 @@ class Mixer:
             document += 1
             stop = filled + len(example[0])
             ids[filled:stop] = example[0]
-            weights[filled:stop] = example[1] / WEIGHT_UNIT
+            weights[filled:stop] = example[1]
             documents[filled:stop] = document
-            positions[filled:stop] = np.arange(stop - filled)
+            positions[filled:stop] = self.counting[: stop - filled]
             filled = stop
-        return Window(ids, weights, documents, positions)
+        return Window(ids, weights / np.float32(WEIGHT_UNIT), documents, positions)
 
     def batch(self, size: int) -> Sequence[Window]:
         """`size` windows."""
