@@ -34,6 +34,7 @@ COMMANDS = {
     "ingest": ("talking.ingest", "write the triples that text files state"),
     "export": ("keeping.export", "write the memory to a file"),
     "import": ("keeping.import_", "add what `export` wrote"),
+    "backup": ("keeping.backup", "copy the whole memory, every namespace, into a new folder"),
     "reindex": ("keeping.reindex", "make the name index anew from the triples"),
     "doctor": ("keeping.doctor", "compare the store with its index, and say what is off"),
     "train": ("", "train a model of your own (train --help)"),
@@ -78,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
     made["import"].add_argument(
         "file", metavar="FILE", help="what `export` wrote, or triples of your own: .jsonl or .csv with subject, relation, object"
     )
+    made["backup"].add_argument("folder", metavar="FOLDER", help="a new or empty folder; it is then a memory like this one")
     return whole
 
 

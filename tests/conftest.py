@@ -17,9 +17,10 @@ settings.load_profile("quick")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tests under the mark `databases` run on SQLite and on PostgreSQL."""
-    if "database_url" in metafunc.fixturenames and metafunc.definition.get_closest_marker("databases"):
-        metafunc.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+    """Tests under the mark `databases` run on both, or on those that it names."""
+    marker = metafunc.definition.get_closest_marker("databases")
+    if marker is not None and "database_url" in metafunc.fixturenames:
+        metafunc.parametrize("database_url", marker.args or ("sqlite", "postgresql"), indirect=True)
 
 
 @pytest.fixture(scope="session")

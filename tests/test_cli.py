@@ -109,7 +109,15 @@ def test_a_sound_memory_passes_the_doctor(run):
     assert (status, json.loads(out)["ok"]) == (0, True)
 
 
-@pytest.mark.parametrize("command", ["ask", "query", "forget", "history", "undo", "export", "reindex", "doctor"])
+def test_a_backup_is_a_memory(run, tmp_path, capsys):
+    run("add", "Paris", "capital of", "France")
+    assert run("backup", str(tmp_path / "copy"))[0] == 0
+    assert main(["--home", str(tmp_path / "copy"), "query", "Paris>>capital of>>"]) == 0
+    capsys.readouterr()
+    refused(run("backup", str(tmp_path / "copy")), "not empty")
+
+
+@pytest.mark.parametrize("command", ["ask", "query", "forget", "history", "undo", "export", "backup", "reindex", "doctor"])
 def test_reading_from_a_folder_that_is_not_there_is_refused(run, tmp_path, command):
     words = [] if command in ("undo", "reindex", "doctor") else ["Anna>>residence>>"]
     refused(run(command, *words), "no memory")

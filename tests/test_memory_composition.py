@@ -5,6 +5,8 @@ import pytest
 from memagent import Query, Triple
 from memagent.memory import Askable, CharacterEmbedder, Memory
 
+pytestmark = pytest.mark.databases
+
 
 def answers(memory, subject, relation, target):
     return {match.answer for match in memory.match(Query(subject, relation, target))}

@@ -6,6 +6,8 @@ from memagent import Query, Triple
 from memagent.errors import InvalidInput
 from memagent.memory.spelling import key, loose
 
+pytestmark = pytest.mark.databases
+
 # The same, written otherwise. Those marked False are missed on purpose: spelling alone cannot tell them from another's name.
 SAME = [
     ("Besançon", "Besancon", True),

@@ -1,20 +1,40 @@
 """What is forgotten is found nowhere: no table, no collection, no file of the folder."""
 
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
+from sqlalchemy import create_engine, inspect, text
 
 from memagent import Provenance, Query, Triple
 from memagent.memory import ForgetReport
+
+pytestmark = pytest.mark.databases
 
 TOLD = Provenance("chat", "Zorblax Quimby lives in Oslo, and Bob likes jazz.", 0, 28, "user")
 ONLY = Provenance("letter", "I met Zorblax Quimby, the mayor.", 0, 31)
 
 
-def traces(home: Path, name: str) -> list[str]:
-    """Files of the folder that hold the name, whatever the case."""
-    wanted = name.casefold().encode()
-    return [str(path.relative_to(home)) for path in home.rglob("*") if path.is_file() and wanted in path.read_bytes().lower()]
+@pytest.fixture
+def traces(memory_home, database_url) -> Callable[[str], list[str]]:
+    """What holds a name, whatever the case: files of the folder, and tables of the server."""
+
+    def search(name: str) -> list[str]:
+        wanted = name.casefold().encode()
+        files = [path.name for path in memory_home.rglob("*") if path.is_file() and wanted in path.read_bytes().lower()]
+        return files + (tables(database_url, name) if database_url else [])
+
+    return search
+
+
+def tables(url: str, name: str) -> list[str]:
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        held = [table for table in inspect(connection).get_table_names() if connection.scalar(text(_COUNT.format(table)), {"name": name})]
+    engine.dispose()
+    return held
+
+
+_COUNT = "SELECT count(*) FROM {0} AS row WHERE strpos(lower(CAST(row AS text)), lower(:name)) > 0"
 
 
 @pytest.fixture
@@ -30,13 +50,13 @@ def told(memory):
     return memory
 
 
-def test_forgetting_an_entity_leaves_no_trace(told, memory_home):
-    assert traces(memory_home, "zorblax")
+def test_forgetting_an_entity_leaves_no_trace(told, traces):
+    assert traces("zorblax")
     told.forget(Triple("Bob", "owns", "Zorblax Quimby's hat"))
     report = told.forget("Zorbie")
     assert report == ForgetReport(triples=4, entities=("Zorblax Quimby", "Oslo", "mayor", "Rome"), passages=2, redacted=1)
     for name in ("zorblax", "zorbie", "quimby", "mayor", "sold a cow to"):
-        assert traces(memory_home, name) == []
+        assert traces(name) == []
     assert told.triples() == [Triple("Bob", "likes", "jazz")]
     assert told.recent_passages(9) == ["██████████████ lives in ████, and Bob likes jazz."]
     assert told.triples()[0].provenance[0].passage[34:37] == "Bob"
@@ -57,17 +77,24 @@ def test_the_report_names_entities_that_keep_the_name(told):
     assert told.forget("Zorblax Quimby").also_named == ("Zorblax Quimby's hat",)
 
 
-def test_forgetting_a_triple_takes_only_what_it_needed(told, memory_home):
+def test_the_report_knows_the_case_of_every_letter(memory):
+    memory.add([Triple("Élodie", "likes", "tea"), Triple("Bob", "owns", "ÉLODIE's hat"), Triple("Bob", "owns", "100% of Ann_Lee")])
+    memory.add([Triple("Ann_Lee", "likes", "tea")])
+    assert memory.forget("Élodie").also_named == ("ÉLODIE's hat",)
+    assert memory.forget("Ann_Lee").also_named == ("100% of Ann_Lee",)
+
+
+def test_forgetting_a_triple_takes_only_what_it_needed(told, traces):
     report = told.forget(Triple("Zorblax Quimby", "position held", "mayor"))
     assert report == ForgetReport(triples=1, entities=("mayor",), passages=1)
-    assert traces(memory_home, "mayor") == []
+    assert traces("mayor") == []
     assert [match.answer for match in told.match(Query("Zorblax Quimby", "residence", None))] == ["Rome"]
 
 
-def test_forgetting_takes_ended_and_retracted_versions_too(told, memory_home):
+def test_forgetting_takes_ended_and_retracted_versions_too(told, traces):
     told.retract(Triple("Zorblax Quimby", "position held", "mayor"))
     assert told.forget(Triple("Zorblax Quimby", "position held", "mayor")).triples == 1
-    assert traces(memory_home, "mayor") == []
+    assert traces("mayor") == []
 
 
 def test_forgetting_what_is_not_known_does_nothing(memory):

@@ -5,6 +5,8 @@ import pytest
 from memagent import Provenance, Query, Triple
 from memagent.errors import InvalidInput, UndoRefused
 
+pytestmark = pytest.mark.databases
+
 PARIS, LYON, NICE = (Triple("France", "capital", name) for name in ("Paris", "Lyon", "Nice"))
 
 

@@ -6,6 +6,8 @@ from memagent import Match, Provenance, Query, Settings, Triple
 from memagent.errors import InvalidInput, OntologyError
 from memagent.memory import Askable, CharacterEmbedder, Counts, Memory
 
+pytestmark = pytest.mark.databases
+
 SENTENCE = Provenance("chat", "Marie Curie was born in Warsaw.", 0, 31, "user")
 
 
@@ -120,7 +122,7 @@ def test_new_relations_are_kept_or_refused(memory, memory_settings, tmp_path):
     assert kept.relation == "owes money to"
     assert memory.relation("Owes  Money To") == "owes money to"
     closed = memory_settings.model_copy(update={"ontology": "closed"})
-    with Memory.open(tmp_path / "closed", settings=closed, embedder=CharacterEmbedder()) as other:
+    with Memory.open(tmp_path / "closed", namespace="closed", settings=closed, embedder=CharacterEmbedder()) as other:
         with pytest.raises(OntologyError, match="owes money to"):
             other.add([Triple("Anna", "likes", "tea"), Triple("Anna", "owes money to", "Bob")])
         assert other.count() == Counts()

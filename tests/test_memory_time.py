@@ -10,6 +10,8 @@ from memagent.errors import InvalidInput
 from memagent.memory import AsOf
 from memagent.memory.moments import after_moment, first_moment
 
+pytestmark = pytest.mark.databases
+
 
 def capital(memory, **as_of):
     view = memory.as_of(**as_of) if as_of else memory
@@ -92,6 +94,7 @@ def test_many_valued_relations_never_end_anything(memory, relation):
     assert len(memory.triples()) == 3
 
 
+@pytest.mark.databases("sqlite")
 def test_ten_thousand_random_adds_retire_only_what_the_rule_retires(memory):
     """The rule once more, as plainly as it can be said: the last object of (subject, one-valued relation) stands."""
     draw = random.Random(4)

@@ -9,6 +9,8 @@ from memagent import Provenance, Query, Triple
 from memagent.errors import TransferError
 from memagent.memory import Counts, Imported
 
+pytestmark = pytest.mark.databases
+
 TOLD = Provenance("chat", "Ann lives in Oslo; she likes “tea”.", 0, 17, "user", datetime(2026, 5, 1, 12, tzinfo=UTC))
 
 

@@ -2,12 +2,16 @@
 
 import string
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memagent import Provenance, Query, Triple
 from memagent.errors import InvalidInput, TransferError, UndoRefused
 from memagent.memory import CharacterEmbedder, Counts, Memory
+from memagent.memory.spelling import key
+
+pytestmark = pytest.mark.databases
 
 NASTY = [
     "'; DROP TABLE triple; --", '" OR 1=1', "%", "_", "\\", "../../etc/passwd", "{0}", "%s %(x)s", ":space", "$where",
@@ -22,6 +26,7 @@ NAMES = st.one_of(
 ).filter(lambda name: bool(name.strip()))
 
 
+@pytest.mark.databases("sqlite")
 @given(st.lists(st.tuples(NAMES, NAMES, NAMES), min_size=1, max_size=6))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_name_is_stored_found_and_forgotten(memory, names):
@@ -38,6 +43,14 @@ def test_any_name_is_stored_found_and_forgotten(memory, names):
         space.forget(subject)
         space.forget(target)
     assert space.count() == Counts()
+
+
+def test_nasty_names_are_stored_and_found(memory):
+    memory.add([Triple(name, "likes", f"thing {number}") for number, name in enumerate(NASTY)])
+    for name in NASTY:
+        assert [match.answer for match in memory.match(Query(name, "likes", None))] == [
+            f"thing {number}" for number, other in reversed(list(enumerate(NASTY))) if key(other) == key(name)
+        ]
 
 
 def test_namespaces_of_any_name_are_different(memory):

@@ -83,6 +83,13 @@ def import_(args: argparse.Namespace, settings: Settings) -> Outcome:
     return Outcome(document, [_held(done.triples, done.entities, done.passages), *map(visible, done.skipped)])
 
 
+def backup(args: argparse.Namespace, settings: Settings) -> Outcome:
+    """Copy the whole memory, every namespace, into a new folder."""
+    with Memory.open(settings=settings) as memory:
+        folder = memory.backup(Path(args.folder))
+    return Outcome({"folder": str(folder)}, [f"copied to {visible(str(folder))}"])
+
+
 def reindex(args: argparse.Namespace, settings: Settings) -> Outcome:
     """Make the name index anew from the triples."""
     with Memory.open(settings=settings) as memory:

@@ -97,6 +97,7 @@ def backup(space: Space, folder: Path) -> Path:
     copy = Database.at(path)
     try:
         with copy.write() as connection:
+            connection.execute(text("DELETE FROM setting WHERE key = 'identity'"))  # its vectors are not those of the first
             for number in connection.execute(text("SELECT id FROM namespace")).scalars().all():
                 indexing.mark_all(connection, number)
     finally:

@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, Executable, Insert, TextClause, bindparam, column, create_engine, event, insert, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -31,11 +32,12 @@ PRAGMAS = (
     "cache_size=-65536",
     "temp_store=MEMORY",
 )
-TEXTS = ("name", "relation", "passage", "provenance", "triple")  # the tables that hold what people wrote
+TEXTS = ("name", "relation", "passage", "provenance")  # the tables that hold what people wrote
 CHUNK = 5000  # values in one IN list; SQLite takes 32,766 parameters
 POOL = 64  # connections, more than threads that a process will use at once
 
 _TURN = text("SELECT next FROM counter WHERE name = 'id' FOR UPDATE")
+_IDENTITY = text("SELECT value FROM setting WHERE key = 'identity'")
 _TAKE = text("UPDATE counter SET next = next + :count WHERE name = 'id' RETURNING next")
 
 
@@ -112,6 +114,18 @@ class Database:
                 source.backup(target)
             finally:
                 target.close()
+
+    def identity(self) -> str:
+        """What tells this database from any other."""
+        with self.read() as connection:
+            found = connection.execute(_IDENTITY).scalar()
+        if found is None:
+            with self.write() as connection:
+                found = connection.execute(_IDENTITY).scalar()
+                if found is None:
+                    found = uuid4().hex
+                    connection.execute(text("INSERT INTO setting (key, value) VALUES ('identity', :value)"), {"value": found})
+        return str(found)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -193,6 +207,8 @@ def translated() -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise _ours(str(error.orig)) from error
+    except ModuleNotFoundError as error:
+        raise MemoryFault(f"this database needs {error.name}, which is not installed", hint="pip install 'memagent[postgres]'") from error
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise _ours(str(error)) from error
 
@@ -204,6 +220,7 @@ _FAULTS: tuple[tuple[str, type[MemoryFault], str, str], ...] = (
     ("unable to open database", StorageFull, "the database file cannot be opened", "may this user read and write the folder?"),
     ("file is not a database", ForeignFolder, "memory.sqlite is not a SQLite database", "choose another folder, or restore a backup"),
     ("malformed", MemoryFault, "the database file is damaged", "restore a backup; `doctor` says what is damaged"),
+    ("connection failed", MemoryFault, "the database server cannot be reached", "does it run, and is MEMAGENT_DATABASE_URL right?"),
     ("database is locked", MemoryFault, "another program holds the database for writing", "close it and try again"),
 )
 

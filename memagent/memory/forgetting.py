@@ -16,7 +16,7 @@ from memagent.memory import journal, linking, relations
 from memagent.memory.database import chunks, listed
 from memagent.memory.rows import OF_ENTITY, select_rows
 from memagent.memory.space import Space
-from memagent.memory.spelling import find_all
+from memagent.memory.spelling import find_all, key
 from memagent.memory.values import ForgetReport
 from memagent.triples import Triple
 
@@ -28,6 +28,10 @@ UNION SELECT n.entity FROM triple t JOIN name n ON n.id = t.object WHERE t.id IN
 _USED = """
 SELECT n.entity FROM name n JOIN triple t ON t.subject = n.id WHERE n.entity IN :ids
 UNION SELECT n.entity FROM name n JOIN triple t ON t.object = n.id WHERE n.entity IN :ids"""
+
+_NAMED = text(
+    "SELECT text FROM name WHERE namespace = :space AND (lower(text) LIKE :said ESCAPE '\\' OR key LIKE :key ESCAPE '\\') ORDER BY id"
+)
 
 
 @dataclass
@@ -178,14 +182,14 @@ AND NOT EXISTS (SELECT 1 FROM move m WHERE m.change = change.id)"""),
 def _also_named(space: Space, connection: Connection, names: Iterable[str]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for name in names:
-        query = text("SELECT text FROM name WHERE namespace = :space AND lower(text) LIKE :pattern ESCAPE '\\'")
-        pattern = "%" + name.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        found.update(
-            dict.fromkeys(
-                said for said in connection.execute(query, {"space": space.number, "pattern": pattern}).scalars() if find_all(said, name)
-            )
-        )
+        # SQLite knows the case of ASCII letters only, and a key may lose the signs in a name: one of the two finds it.
+        given = {"space": space.number, "said": _pattern(name.lower()), "key": _pattern(key(name))}
+        found.update(dict.fromkeys(said for said in connection.execute(_NAMED, given).scalars() if find_all(said, name)))
     return tuple(found)
+
+
+def _pattern(words: str) -> str:
+    return "%" + words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
 
 
 def _column(connection: Connection, query: str, ids: Iterable[int]) -> Iterable[int]:

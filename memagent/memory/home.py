@@ -76,11 +76,12 @@ def _open(home: Path, settings: Settings) -> Store:
     lock = None if settings.database_url and settings.chroma_url else _lock(home)
     try:
         database = Database(settings.database_url) if settings.database_url else Database.at(home / "memory.sqlite")
+        owner = database.identity() if settings.chroma_url else ""
     except MemoryFault:
         if lock is not None:
             lock.release()
         raise
-    return Store(home, database, NameIndex(home / "chroma", settings.chroma_url), lock)
+    return Store(home, database, NameIndex(home / "chroma", settings.chroma_url, owner), lock)
 
 
 def _key(home: Path) -> tuple[int, Path]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, Engine, insert, inspect, select
+from sqlalchemy import Connection, Engine, insert, inspect, select, text
 
 from memagent.errors import ForeignFolder
 from memagent.memory.moments import now
 from memagent.memory.tables import Base, CounterRow, MigrationRow
+
+ADVISORY = 0x6D656D61  # "mema": the number of a lock that only migrations take
 
 
 def _first_tables(connection: Connection) -> None:
@@ -36,11 +38,19 @@ def migrate(engine: Engine) -> list[str]:
     if unknown:
         raise ForeignFolder(f"this memory was written by a newer version (it has {unknown[0]!r})", hint="upgrade memagent")
     missing = [name for name in MIGRATIONS if name not in applied]
-    for name in missing:
-        with engine.begin() as connection:
-            MIGRATIONS[name](connection)
-            connection.execute(insert(MigrationRow).values(name=name, at=now()))
-    return missing
+    return [name for name in missing if _apply(engine, name)]
+
+
+def _apply(engine: Engine, name: str) -> bool:
+    """Whether it was still missing: on a server, another process may have been faster."""
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY})
+        if inspect(connection).has_table("migration") and name in _noted(connection):
+            return False
+        MIGRATIONS[name](connection)
+        connection.execute(insert(MigrationRow).values(name=name, at=now()))
+    return True
 
 
 def _applied(engine: Engine) -> set[str]:
@@ -50,4 +60,8 @@ def _applied(engine: Engine) -> set[str]:
     if "migration" not in tables or "triple" not in tables:
         raise ForeignFolder("this database is not a memory: it has tables of something else", hint="choose another folder or database")
     with engine.connect() as connection:
-        return set(connection.execute(select(MigrationRow.name)).scalars())  # type: ignore[call-overload]
+        return _noted(connection)
+
+
+def _noted(connection: Connection) -> set[str]:
+    return set(connection.execute(select(MigrationRow.name)).scalars())  # type: ignore[call-overload]

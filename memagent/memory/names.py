@@ -9,74 +9,84 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from memagent.errors import MemagentError, MemoryFault, StorageFull
 from memagent.memory.embedding import Vectors
 
+T = TypeVar("T")
 Kind = Literal["entities", "relations", "passages", "ontology"]
 BATCH = 5000  # Chroma takes 5,461 at once
 EF_SEARCH = 100  # recall@10 .988 at 100k names, .962 at 32 (libraries.md); the time hardly differs
 
 
 class NameIndex:
-    """Chroma, embedded in a folder or at a server."""
+    """Chroma, embedded in a folder or at a server; `owner` keeps the memories that share a server apart."""
 
-    def __init__(self, folder: Path, url: str | None = None) -> None:
+    def __init__(self, folder: Path, url: str | None = None, owner: str = "") -> None:
         self.folder = folder
         self.url = url
+        self.owner = owner
         self._client: Any = None
         self._collections: dict[str, Any] = {}
         self._lock = threading.Lock()
 
     def upsert(self, namespace: str, kind: Kind, ids: Sequence[str], vectors: Vectors) -> None:
         """Set the vectors (N, size) of these ids."""
-        collection = self._collection(namespace, kind)
-        with _translated():
+
+        def put(collection: Any) -> None:
             for first in range(0, len(ids), BATCH):
                 collection.upsert(ids=list(ids[first : first + BATCH]), embeddings=vectors[first : first + BATCH])
 
+        self._on(namespace, kind, put)
+
     def nearest(self, namespace: str, kind: Kind, vector: Vectors, count: int) -> list[tuple[str, float]]:
         """Up to `count` ids with their cosine similarity to `vector` (size,), nearest first."""
-        collection = self._collection(namespace, kind)
-        with _translated():
+
+        def search(collection: Any) -> Any:
             held = collection.count()
             if not held:
-                return []
-            found = collection.query(query_embeddings=[vector], n_results=min(count, held), include=["distances"])
+                return {"ids": [[]], "distances": [[]]}
+            return collection.query(query_embeddings=[vector], n_results=min(count, held), include=["distances"])
+
+        found = self._on(namespace, kind, search)
         return [(id_, 1.0 - distance) for id_, distance in zip(found["ids"][0], found["distances"][0], strict=True)]
 
     def ids(self, namespace: str, kind: Kind) -> set[str]:
         """All ids of a collection."""
-        collection = self._collection(namespace, kind)
-        found: set[str] = set()
-        with _translated():
+
+        def every(collection: Any) -> set[str]:
+            found: set[str] = set()
             while page := collection.get(include=[], limit=BATCH, offset=len(found))["ids"]:
                 found.update(page)
-        return found
+            return found
+
+        return self._on(namespace, kind, every)
 
     def delete(self, namespace: str, kind: Kind, ids: Sequence[str]) -> None:
         """Take these ids out; unknown ones are no error."""
         if not ids or not self.exists():
             return
-        collection = self._collection(namespace, kind)
-        with _translated():
+
+        def take(collection: Any) -> None:
             for first in range(0, len(ids), BATCH):
                 collection.delete(ids=list(ids[first : first + BATCH]))
+
+        self._on(namespace, kind, take)
 
     def drop(self, namespace: str, kind: Kind) -> None:
         """Take a whole collection away."""
         if not self.exists():
             return
-        name = _collection_name(namespace, kind)
+        name = self._name(namespace, kind)
         client = self._open()
         with self._lock, _translated():
             self._collections.pop(name, None)
-            if name in {collection.name for collection in client.list_collections()}:
+            with suppress(_not_found()):
                 client.delete_collection(name)
 
     def exists(self) -> bool:
@@ -91,9 +101,26 @@ class NameIndex:
         if client is not None:
             with _translated():
                 client.close()
+            with suppress(AttributeError):  # Chroma's own `close` leaves the sockets of a server to the garbage collector
+                for server in (client._server, client._admin_client._server):
+                    if not server._running:
+                        server._session.close()
+
+    def _on(self, namespace: str, kind: Kind, work: Callable[[Any], T]) -> T:
+        """Do it to the collection; once more if another process of the server has made that anew meanwhile."""
+        collection = self._collection(namespace, kind)
+        with _translated(), suppress(_not_found()):
+            return work(collection)
+        self._collections.pop(self._name(namespace, kind), None)
+        collection = self._collection(namespace, kind)
+        with _translated():
+            return work(collection)
+
+    def _name(self, namespace: str, kind: Kind) -> str:
+        return f"{kind}-{hashlib.sha256(f'{self.owner}{namespace}'.encode()).hexdigest()[:40]}"
 
     def _collection(self, namespace: str, kind: Kind) -> Any:
-        name = _collection_name(namespace, kind)
+        name = self._name(namespace, kind)
         found = self._collections.get(name)
         if found is None:
             client = self._open()
@@ -113,8 +140,10 @@ class NameIndex:
             return self._client
 
 
-def _collection_name(namespace: str, kind: Kind) -> str:
-    return f"{kind}-{hashlib.sha256(namespace.encode()).hexdigest()[:40]}"
+def _not_found() -> type[Exception]:
+    from chromadb.errors import NotFoundError
+
+    return NotFoundError
 
 
 def _client(folder: Path, url: str | None) -> Any:
@@ -139,6 +168,8 @@ def _translated() -> Iterator[None]:
         raise
     except Exception as error:
         line = (str(error) or type(error).__name__).splitlines()[0]
+        if any(sign in line.lower() for sign in ("could not connect", "connection refused")):
+            raise MemoryFault("the Chroma server cannot be reached", hint="does it run, and is MEMAGENT_CHROMA_URL right?") from error
         if any(sign in line.lower() for sign in ("full", "readonly", "read-only", "no space")):
             raise StorageFull(f"the name index cannot be written: {line}", hint="free some space and try again") from error
         raise MemoryFault(f"the name index failed: {line}", hint="`reindex` makes it again from the database") from error

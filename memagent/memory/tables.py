@@ -43,7 +43,7 @@ class MigrationRow(Base, table=True):
 
 
 class SettingRow(Base, table=True):
-    """What the store notes about itself: the embedder whose vectors are in the index."""
+    """What the store notes about itself: the embedder whose vectors are in the index, the identity of the database."""
 
     __tablename__ = "setting"
     key: str = Field(primary_key=True)
