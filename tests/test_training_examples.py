@@ -18,7 +18,7 @@ from memagent.calls import ReadCall, parse_write
 from memagent.errors import InvalidInput
 from memagent.ontology import default_ontology
 from memagent.training.examples import CALL_WEIGHT, Parts, Teacher, put_read, reply_turn, user_turn, write_example
-from memagent.training.grammar.engine import SINGULAR, Fact, Grammar, Told, fill, literal
+from memagent.training.grammar.engine import SINGULAR, Fact, Grammar, Question, Told, fill, literal
 from memagent.training.grammar.names import Name, Names
 from memagent.training.grammar.phrasings import NEVER_HELD_OUT, Phrasings, all_phrasings, phrasings
 from memagent.training.grammar.phrasings import lists as word_lists
@@ -407,3 +407,14 @@ def test_stats_count_calls_and_the_relations_that_they_name(marks, tmp_path):
     rows = relation_rows([source, source], {"residence": Phrasings(statements=("{s} lives in {o}.",), questions=("Where is {s}?",) * 2)})
     assert rows[0].split() == ["residence", "1", "1", "4", "4", "2", f"{(len(told.ids) + len(asked.ids)) / 2:.1f}", "1.000"]
     assert "0.667" in source.row("one")
+
+
+def test_a_slip_of_the_keyboard_spares_names_and_my_becomes_your():
+    grammar = Grammar(12)
+    barge = Fact(Name.plain("a barge of paper"), "author", Name.plain("Bo"))
+    for _ in range(30):
+        assert "a barge of paper" in grammar._slip("who wrote a barge of paper", f"{barge.subject.text} {barge.object.text}")
+    mine = Fact(Name.plain("my boss"), "residence", Name.plain("Vask"))
+    said = [grammar.answer(Question("Where does my boss live?", mine), ["Vask"]) for _ in range(40)]
+    assert any("our boss" in text for text in said)
+    assert not any("my boss" in text.lower() for text in said)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from memagent.calls import ReadCall
 from memagent.model.marks import Marks
-from memagent.training.grammar.engine import PERSONAL, Fact, Grammar, Question, Told, fill
+from memagent.training.grammar.engine import PERSONAL, Fact, Grammar, Question, Told, fill, is_female
 from memagent.training.grammar.names import Name
 from memagent.training.shards import Example
 from memagent.triples import SPEAKER, Query, Triple
@@ -305,14 +305,15 @@ class Teacher:
         """As in "Where does my sister live?": first who she is, then where she lives."""
         g = self.grammar
         relation, words = self.rng.choice(list(g.kin_words.items()))
-        person = g.names.of("pet_name") if relation == "pet" else g.names.given_name()
+        word = self.rng.choice(words)
+        person = g.names.of("pet_name") if relation == "pet" else g.names.given_name(is_female(word))
         about = g.relation(KIN_QUESTIONS_PETS if relation == "pet" else KIN_QUESTIONS)
-        fact = Fact(Name.plain(f"my {self.rng.choice(words)}"), about, g.object(about))
+        fact = Fact(Name.plain(f"my {word}"), about, g.object(about))
         templates = [t for t in g.phrasings[about].questions if "{s}" in t]
         asked = (
             replace(self.question(fact), fact=fact)
             if not templates
-            else Question(g._asked(_filled(self.rng.choice(templates), fact)), fact)
+            else Question(g.asked(_filled(self.rng.choice(templates), fact), fact), fact)
         )
         first = ReadCall((Query(SPEAKER, relation, None),), (person.name,))
         if self.rng.random() < 0.15:

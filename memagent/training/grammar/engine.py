@@ -441,7 +441,7 @@ class Grammar:
         template = self.rng.choice(templates)
         fact = self._suited(fact, template)
         text = fill(template, {"s": fact.subject.text, "o": fact.object.text})
-        return Question(self._asked(text), fact, inverse, yes_no, about)
+        return Question(self.asked(text, fact), fact, inverse, yes_no, about)
 
     def plain_question(self, fact: Fact) -> Question | None:
         """As in "What is the price of X?": the relation by its own or another name, if that is a noun."""
@@ -449,9 +449,10 @@ class Grammar:
         if not nouns:
             return self.ask(fact)
         text = fill(_with_noun(self.rng.choice(PLAIN_QUESTIONS), self.rng.choice(nouns)), {"s": fact.subject.text})
-        return Question(self._asked(text), fact)
+        return Question(self.asked(text, fact), fact)
 
-    def _asked(self, text: str) -> str:
+    def asked(self, text: str, fact: Fact) -> str:
+        """The question with an opener, in lower case or with a slip, now and then; a slip never in the fact's names."""
         draw = self.rng.random()
         if draw < 0.08:
             opener: str = self.rng.choice(self.talk["question_openers"])
@@ -460,13 +461,13 @@ class Grammar:
         if draw < 0.15:
             return text.lower()
         if draw < 0.19:
-            return self._slip(text)
+            return self._slip(text, f"{fact.subject.text} {fact.object.text}")
         return text.rstrip("?") if draw < 0.23 else text
 
-    def _slip(self, text: str) -> str:
-        """Two neighbouring letters swapped, not in a capitalised word."""
+    def _slip(self, text: str, names: str) -> str:
+        """Two neighbouring letters swapped, not in a capitalised word or a name."""
         words = text.split(" ")
-        places = [i for i, w in enumerate(words) if len(w) > 4 and w.isalpha() and w.islower()]
+        places = [i for i, w in enumerate(words) if len(w) > 4 and w.isalpha() and w.islower() and w not in names]
         if not places:
             return text
         at = self.rng.choice(places)
@@ -478,7 +479,7 @@ class Grammar:
     def answer(self, question: Question, answers: Sequence[str], asked: str | None = None) -> str:
         """What the model says after the memory has answered (nothing: that it does not know)."""
         lists_ = self.phrasings[question.fact.relation]
-        slots = {"s": question.fact.subject.text, "o": question.fact.object.text}
+        slots = {"s": OURS.sub("your ", question.fact.subject.text), "o": OURS.sub("your ", question.fact.object.text)}
         if not answers:
             usable = [t for t in lists_.none_answers if "o}" not in t]
             if question.about_speaker or question.inverse or self.rng.random() < 0.85 or not usable:
@@ -490,7 +491,10 @@ class Grammar:
             return f"{'Yes' if yes else 'No'}, {listed(answers)}."
         slots["a"] = listed(answers)
         if question.about_speaker:
-            return fill(self.rng.choice(["{a}.", "{a}.", "You told me: {a}.", "It is {a}.", "As you told me, {a}."]), slots)
+            to_do = question.fact.object.kind == "plan"
+            return fill(
+                self.rng.choice(["{a}.", "{a}.", "You told me: {a}.", "As you told me, {a}.", "{a}." if to_do else "It is {a}."]), slots
+            )
         templates = lists_.inverse_answers if question.inverse else lists_.many_answers if len(answers) > 1 else lists_.answers
         usable = [t for t in templates if not ({"s", "o"} & set(re.findall(r"(s|o)\}", t)) and question.inverse and "s}" in t)]
         if len(answers) > 1:
@@ -563,7 +567,7 @@ VERBAL = re.compile(
     r"|replaced|learning|studies|speaks|borders|leaves|starts|begins|ends|lasts|shut|set|scared|afraid|allergic|starring|stars|used"
     r"|written|followed|follows|kept|consists|includes|produces|makes|split|broke|signed|known|called|inspired|taught|named|died"
     r"|killed|buried|born|served|fought|appears|competed|participant|separated|influenced|composed|possesses|holds|going|does|do"
-    r"|rides|which|what|how|why|old|tall|instance|subclass|follows|enjoys|dislikes|departs|manages)\b|\bof$|^(?:part|age|birthday|likes)"
+    r"|rides|which|what|how|why|old|tall|instance|subclass|follows|enjoys|dislikes|departs|manages|shares)\b|\bof$|^(?:part|age|birthday|likes)"
 )
 PLURAL = frozenset({"opening hours", "hours", "inhabitants", "awards", "characters", "siblings", "kids", "interests", "districts"})
 FEMALE = frozenset(
@@ -577,6 +581,7 @@ MALE = frozenset(
         "brother", "son", "boy", "father", "dad", "papa", "husband", "boyfriend", "fiancé", "grandfather", "grandpa", "grandad", "uncle",
     }
 )  # fmt: skip
+OURS = re.compile(r"^(?:my|our) ")
 # What cannot be said of several: "A and B is", "A and B's", "A and B, a town".
 SINGULAR = re.compile(
     r"\{o\}(?:,[^,{}]*,)? (?:\w+ly |now |still |also |never |once |often |always )?(?:is|was|has|does|isn't|wasn't"
