@@ -26,7 +26,6 @@ _BY_FORM = """
 SELECT n.id, n.entity, n.text, n.{form}, c.text AS canonical FROM name n JOIN name c ON c.id = n.entity
 WHERE n.namespace = :space AND n.{form} IN :forms ORDER BY n.id"""
 _BY_KEY, _BY_LOOSE = _BY_FORM.format(form="key"), _BY_FORM.format(form="loose")
-_COLUMNS = ("id", "entity", "text", "form", "canonical")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ def mentions(connection: Connection, space: int, passage: str) -> list[Mention]:
     places = list(spans(passage))
     canonical: dict[str, str] = {}
     for some in chunks({name_key for name_key, _, _ in places}):
-        for _, _, _, name_key, name in fetch(connection, _BY_KEY, {"space": space, "forms": some}, _COLUMNS):
+        for _, _, _, name_key, name in fetch(connection, _BY_KEY, {"space": space, "forms": some}):
             canonical.setdefault(name_key, name)
     hits = [Mention(canonical[name_key], start, end) for name_key, start, end in places if name_key in canonical]
     chosen: list[Mention] = []
@@ -131,7 +130,7 @@ def _step(connection: Connection, space: int, keys: dict[str, str], *, unique: b
     rows: dict[str, list[Linked]] = {}
     for some in chunks(set(keys.values())):
         query = _BY_LOOSE if unique else _BY_KEY
-        for number, entity, spelt, found_key, canonical in fetch(connection, query, {"space": space, "forms": some}, _COLUMNS):
+        for number, entity, spelt, found_key, canonical in fetch(connection, query, {"space": space, "forms": some}):
             rows.setdefault(found_key, []).append(Linked(number, entity, canonical, spelt))
     for name, name_key in keys.items():
         candidates = rows.get(name_key)

@@ -98,16 +98,15 @@ def select_rows(
 ) -> list[Row]:
     """The rows that fit, newest first; those that hold at `moment`, or every version if it is None."""
     if moment is None:
-        return [Row(*row) for row in fetch(connection, _SELECT + where + tail, values, Row._fields)]
+        return [Row(*row) for row in fetch(connection, _SELECT + where + tail, values)]
     holds = CURRENT if moment.recorded is None else RECORDED
-    return [Row(*row) for row in fetch(connection, f"{_SELECT}{where} AND {holds}{tail}", {**values, **moment.values}, Row._fields)]
+    return [Row(*row) for row in fetch(connection, f"{_SELECT}{where} AND {holds}{tail}", {**values, **moment.values})]
 
 
 _PROVENANCE = """
 SELECT p.triple, a.source, a.text, p.start, p.stop, p.speaker, p.time
 FROM provenance p JOIN passage a ON a.id = p.passage
 WHERE p.triple IN :ids AND p.retracted_by IS NULL ORDER BY p.id"""
-_SOURCE = ("triple", "source", "text", "start", "stop", "speaker", "time")
 
 
 def triples_of(connection: Connection, rows: Sequence[Row]) -> list[Triple]:
@@ -129,7 +128,7 @@ def provenance_of(connection: Connection, ids: Iterable[int]) -> dict[int, list[
     """The provenance of each of these versions."""
     found: dict[int, list[Provenance]] = {}
     for some in chunks(ids):
-        for triple, source, passage, start, stop, speaker, time in fetch(connection, _PROVENANCE, {"ids": some}, _SOURCE):
+        for triple, source, passage, start, stop, speaker, time in fetch(connection, _PROVENANCE, {"ids": some}):
             when = None if time is None else datetime.fromisoformat(time)
             found.setdefault(triple, []).append(Provenance(source, passage, start, stop, speaker, when))
     return found

@@ -253,7 +253,7 @@ def note_passages(space: Space, connection: Connection, sources: Sequence[Proven
     by_digest = {digest(source): source for source in sources}
     found: dict[str, int] = {}
     for some in chunks(by_digest):
-        found.update((name, number) for name, number in connection.execute(_BY_DIGEST, {"space": space.number, "digests": some}))
+        found.update((name, number) for name, number in fetch(connection, _BY_DIGEST, {"space": space.number, "digests": some}))
     for some in chunks(found.values()):
         connection.execute(_SEEN, {"at": now(), "ids": some})
     rows = []
@@ -288,7 +288,7 @@ def retract(space: Space, ids: Sequence[int]) -> int:
     return change
 
 
-_BY_DIGEST = listed("SELECT digest, id FROM passage WHERE namespace = :space AND digest IN :digests", "digests")
+_BY_DIGEST = "SELECT digest, id FROM passage WHERE namespace = :space AND digest IN :digests"
 _SEEN = listed("UPDATE passage SET noted_at = :at WHERE id IN :ids", "ids")
 _RETRACT = listed("UPDATE triple SET retracted_at = :at, retracted_by = :by WHERE id IN :ids AND retracted_at IS NULL", "ids")
 _STORED = """
@@ -317,8 +317,8 @@ def _stored(connection: Connection, query: str, side: int, meanings: Sequence[tu
 
 
 def _sources(connection: Connection, ids: Sequence[int]) -> set[tuple[int, int, int, int, str]]:
-    query = listed("SELECT triple, passage, start, stop, speaker FROM provenance WHERE triple IN :ids AND retracted_by IS NULL", "ids")
-    return {tuple(row) for some in chunks(ids) for row in connection.execute(query, {"ids": some})}
+    query = "SELECT triple, passage, start, stop, speaker FROM provenance WHERE triple IN :ids AND retracted_by IS NULL"
+    return {tuple(row) for some in chunks(ids) for row in fetch(connection, query, {"ids": some})}
 
 
 def _passages(triple: Triple) -> frozenset[str]:
