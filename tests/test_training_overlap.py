@@ -85,3 +85,12 @@ def test_phrasings_that_fit_a_sentence_apart_from_names_are_counted():
         "{s} went to {o}.",
         "Where did {s} go?",
     ]
+
+
+def test_the_relation_head_is_not_fitted_on_sentences_of_the_suite(monkeypatch):
+    from memagent.training import relations
+
+    monkeypatch.setattr(relations, "chat_texts", lambda: ["Where do I live now?"])
+    assert relations.fresh([("where do I live now", "residence"), ("Where is my home?", "residence")]) == [
+        ("Where is my home?", "residence")
+    ]

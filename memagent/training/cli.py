@@ -27,7 +27,7 @@ from memagent.training.grammar.engine import Grammar
 from memagent.training.grammar.phrasings import phrasings
 from memagent.training.prepare import mixer, prepare
 from memagent.training.pretrain import Recipe, Shape, new_base, train
-from memagent.training.relations import asked_phrasings, fit, stated_phrasings, stated_sentences
+from memagent.training.relations import asked_phrasings, fit, fresh, stated_phrasings, stated_sentences
 from memagent.training.shards import Shard
 from memagent.training.stats import RELATION_HEAD, SOURCE_HEAD, count_source, relation_rows
 from memagent.training.tokens import tokenizer_texts, train_tokenizer
@@ -119,7 +119,7 @@ def train_adapter(args: argparse.Namespace) -> None:
 def fit_relations(args: argparse.Namespace) -> None:
     """Fit the relation head."""
     stated = [*stated_phrasings(), *stated_sentences(_data(args), most=60)]
-    fit(MiniLM(), stated, asked_phrasings(), args.run / RELATIONS, args.seed)
+    fit(MiniLM(), fresh(stated), fresh(asked_phrasings()), args.run / RELATIONS, args.seed)
 
 
 def fit_judges(args: argparse.Namespace) -> None:

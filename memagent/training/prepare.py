@@ -13,6 +13,7 @@ from typing import Any
 
 from memagent.model.marks import Marks
 from memagent.training.corpus import Turns, articles, persona_dialogues, task_dialogues, wikipedia_files
+from memagent.training.distant import read_distant
 from memagent.training.examples import MAX_TOKENS, TEXT_WEIGHT, Teacher, write_example
 from memagent.training.grammar.engine import Facts, Grammar
 from memagent.training.grammar.names import Names
@@ -58,6 +59,7 @@ def prepare(data: Path, out: Path, marks: Marks, seed: int, say: Callable[[str],
         "conversation": lambda: islice(kept(_drawn(teacher.conversation), overlap, marks, removed), sizes["conversation"]),
         "running": lambda: islice(kept(_drawn(teacher.running_text), overlap, marks, removed), sizes["running"]),
         "real": lambda: real_examples(unlike(real_statements(data, Report()), overlap, removed), marks, seed),
+        "distant": lambda: real_examples(unlike(read_distant(data, Report()), overlap, removed), marks, seed),
         "talk": lambda: kept(talk_examples(data, marks), overlap, marks, removed),
         "text": lambda: kept(text_examples(data, marks, sizes["articles"], mixer()["text"]["weight"]), overlap, marks, removed),
         "dialogue": lambda: kept(dialogue_examples(data, marks, sizes["dialogues"], mixer()["text"]["weight"]), overlap, marks, removed),

@@ -16,7 +16,7 @@ from torch import nn
 from memagent.memory.embedding import Embedder
 from memagent.model.relations import NOTHING, OBJECT_MASK, SCALE, SUBJECT_MASK, masked
 from memagent.training.grammar.phrasings import Split, lists, phrasings
-from memagent.training.overlap import Overlap, evaluation_texts, unlike
+from memagent.training.overlap import Overlap, chat_texts, evaluation_texts, unlike
 from memagent.training.readers import Report, Statement, read_docred, read_fewrel, read_knowledgenet, read_tekgen, read_webnlg
 
 Labelled = tuple[str, str]  # masked text, class ("~relation": the subject is asked for)
@@ -75,6 +75,12 @@ def stated_sentences(data: Path, most: int) -> list[Labelled]:
                     counts[triple.relation] = counts.get(triple.relation, 0) + 1
                     rows.append((masked(statement.focus, {triple.subject: SUBJECT_MASK, triple.object: OBJECT_MASK}), triple.relation))
     return rows
+
+
+def fresh(rows: Iterable[Labelled]) -> list[Labelled]:
+    """The rows that are no sentence of the chat suite: some questions have no name in them that could differ."""
+    overlap = Overlap(("chat suite", text) for text in chat_texts())
+    return [row for row in rows if overlap.suite(row[0]) is None]
 
 
 def fit(embedder: Embedder, stated: list[Labelled], asked: list[Labelled], path: Path, seed: int = 0) -> dict[str, NDArray[np.float32]]:

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 Span = tuple[int, int]
 
-_CLOSING = {*",.;:!?%)]}…’”º°\'", "...", "n't", "n’t", *(mark + end for mark in "'’" for end in ("s", "S", "m", "d", "re", "ve", "ll"))}
+_CLOSING = {*",.;:!?%)]}…’”º°'", "...", "n't", "n’t", *(mark + end for mark in "'’" for end in ("s", "S", "m", "d", "re", "ve", "ll"))}
 _OPENING = {*"([{$£€“‘#"}
 _QUOTES = {"``": '"', "`": "'", "--": "–"}
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
