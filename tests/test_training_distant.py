@@ -75,3 +75,19 @@ def test_cues_come_from_the_grammar() -> None:
     assert "married" in cues()["spouse"]
     assert not cues()["author"] & {"the", "and", "was"}
     assert set(BETWEEN) <= set(default_ontology().names)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "stated"),
+    [
+        ("The fair is held every year in Vask, Northmark, on the hill above the harbour of the old town.", True),
+        ("In those days Vask was the largest town in Northmark, and its harbour froze over in every winter.", True),
+        ("The people of Vask speak Northmarkian, which they call by another name when no guest is there.", False),
+        ("After the great fire of Vask, Lower Quill was the largest of the many towns in Northmark by far.", False),
+        ("The fleet sailed from Vask on behalf of Northmark with nothing but salt and apples in its holds.", False),
+    ],
+)
+def test_a_place_lies_where_the_text_between_says_so(sentence: str, stated: bool) -> None:
+    facts = Facts([Fact("Vask", "country", ("Northmark", "Northmarkian"))])
+    statements = matched(passages("The Fair", sentence), facts, Report(), 10)
+    assert [t.object for s in statements for t in s.triples] == (["Northmark"] if stated else [])
