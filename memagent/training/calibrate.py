@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -24,6 +24,9 @@ from memagent.training.grammar.engine import Grammar, literal
 from memagent.triples import SPEAKER, Query, Triple
 
 WEIGHINGS = (0.3, 0.6, 1.0)
+ANSWERABLE = 0.67  # share of the questions that the memory could answer
+NO_QUESTION = 0.2  # share of messages that ask nothing
+KEEPS = tuple(k / 20 for k in range(2, 15))
 DISTRACTORS = 6  # other queries that the memory could answer
 
 
@@ -65,37 +68,52 @@ def _key(triple: Triple) -> tuple[str, str, str]:
 
 
 def read_decisions(model: LocalModel, seed: int, count: int, weighing: float) -> list[Decision]:
-    """What the read search would ask for held-out questions, a third of which the memory cannot answer."""
+    """What the read search would ask: for held-out questions, a third of them unanswerable, and for messages that ask nothing."""
     grammar = Grammar(seed, "held out")
     rng = random.Random(seed)
     decisions: list[Decision] = []
     while len(decisions) < count:
-        question = grammar.ask(grammar.fact())
-        if question is None:
+        case = _told(grammar) if rng.random() < NO_QUESTION else _asked(grammar, rng)
+        if case is None:
             continue
-        fact = question.fact
-        entity = literal(fact.object.name if question.inverse else fact.subject.name, question.text)
-        if entity not in question.text:
-            continue
-        right = Query(None, fact.relation, entity) if question.inverse else Query(entity, fact.relation, None)
-        answerable = rng.random() < 0.67
-        alike = [
-            r
-            for r in grammar.relations
-            if r != fact.relation and set(grammar.ontology[r].domain) & set(grammar.ontology[fact.relation].domain)
-        ]
-        others = [Query(entity, r, None) for r in rng.sample(alike, min(DISTRACTORS, len(alike)))] + [Query(SPEAKER, "residence", None)]
+        text, entity, right, askable = case
         recorder = Recorder(relation=weighing)
         model.judges(read=recorder)
-        ids = tuple(model.prompt([(SPEAKER, question.text)]))
-        asked = DraftRequest(ids, question.text, tuple([right] * answerable + others), (entity, SPEAKER), thread="calibration")
-        call = model.draft(asked).call
-        decisions += [(features, answerable and call is not None and call.queries[0] == right) for features in recorder.seen]
+        ids = tuple(model.prompt([(SPEAKER, text)]))
+        call = model.draft(DraftRequest(ids, text, askable, (entity, SPEAKER), thread="calibration")).call
+        decisions += [(features, call is not None and call.queries[0] == right) for features in recorder.seen]
     return decisions
 
 
-def fit_judge(decisions: Sequence[Decision], weighing: float, keep: float) -> Judge:
-    """Logistic regression, a little pulled towards zero."""
+Case = tuple[str, str, Query | None, tuple[Query, ...]]  # message, entity that it names, the right query, all that can be answered
+
+
+def _asked(grammar: Grammar, rng: random.Random) -> Case | None:
+    """A question, and what the memory could answer about the entity that it names."""
+    question = grammar.ask(grammar.fact())
+    if question is None:
+        return None
+    fact = question.fact
+    entity = literal(fact.object.name if question.inverse else fact.subject.name, question.text)
+    if entity not in question.text:
+        return None
+    right = Query(None, fact.relation, entity) if question.inverse else Query(entity, fact.relation, None)
+    domain = set(grammar.ontology[fact.relation].domain)
+    alike = [r for r in grammar.relations if r != fact.relation and set(grammar.ontology[r].domain) & domain]
+    others = [Query(entity, r, None) for r in rng.sample(alike, min(DISTRACTORS, len(alike)))] + [Query(SPEAKER, "residence", None)]
+    return question.text, entity, right, tuple([right] * (rng.random() < ANSWERABLE) + others)
+
+
+def _told(grammar: Grammar) -> Case:
+    """A statement: nothing is to be asked, although the memory knows what it says."""
+    fact = grammar.fact()
+    told = grammar.tell(fact)
+    subject = told.triples[0].subject
+    return told.text, subject, None, (Query(subject, fact.relation, None), Query(SPEAKER, "residence", None))
+
+
+def fit_judge(decisions: Sequence[Decision], weighing: float) -> Judge:
+    """Logistic regression, a little pulled towards zero; the threshold is where F1 over the decisions is highest."""
     features = torch.tensor([f for f, _ in decisions])
     labels = torch.tensor([float(right) for _, right in decisions])
     spread = features.std(0).clamp(min=1e-3)
@@ -110,7 +128,14 @@ def fit_judge(decisions: Sequence[Decision], weighing: float, keep: float) -> Ju
         return loss
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
-    return Judge(tuple(round(float(w), 4) for w in (weights / spread).detach()), weighing, keep)
+    judge = Judge(tuple(round(float(w), 4) for w in (weights / spread).detach()), weighing)
+    return replace(judge, keep=max(KEEPS, key=lambda keep: _f1(judge, decisions, keep)))
+
+
+def _f1(judge: Judge, decisions: Sequence[Decision], keep: float) -> float:
+    """Of the calls that a threshold lets pass, against all that would have been right."""
+    passed = [right for features, right in decisions if judge.probability(features) >= keep]
+    return 2.0 * sum(passed) / max(1, len(passed) + sum(right for _, right in decisions))
 
 
 def calibrate(model: LocalModel, path: Path, count: int, seed: int) -> str:
@@ -120,7 +145,7 @@ def calibrate(model: LocalModel, path: Path, count: int, seed: int) -> str:
         tried = {w: decide(model, seed, count, w) for w in WEIGHINGS}
         right = {w: sum(r for _, r in d) for w, d in tried.items()}
         best = max(right, key=lambda w: right[w])
-        chosen[call] = asdict(fit_judge(tried[best], best, 0.5))
+        chosen[call] = asdict(fit_judge(tried[best], best))
         lines += [f"{call}: weighing {w}: {right[w]} of {len(tried[w])} right" for w in WEIGHINGS]
     path.write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
     limits = Limits.load(path)
