@@ -1,7 +1,8 @@
 """python -m evals.run [--suite NAME ...] [--data DIR] [--model NAME] [--out DIR] ...
 
 Without arguments: the suites that need no data from outside the repository (chat). With --data: all whose files are there; a
-missing file is named, and the other suites go on. Exit status 1 if a suite that was asked for could not run.
+missing file is named, and the other suites go on. `memory` measures time and so runs only where it is named. Exit status 1 if a
+suite that was asked for could not run.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ from evals.circumstances import circumstances
 from evals.editing import Editing
 from evals.extraction import Extraction
 from evals.junk import Junk
+from evals.memory import MemorySuite
 from memagent import MemagentError, Settings
 from memagent.ontology import load_ontology
 
-SUITES: dict[str, Suite] = {suite.name: suite for suite in (Chat(), Extraction(), Editing(), Junk())}
+SUITES: dict[str, Suite] = {suite.name: suite for suite in (Chat(), Extraction(), Editing(), Junk(), MemorySuite())}
+
+ALONE = ("memory",)
 
 
 def main(arguments: Sequence[str] | None = None, *, agents: FreshAgent | None = None) -> int:
@@ -86,7 +90,7 @@ def run(options: argparse.Namespace, settings: Settings, agents: FreshAgent) -> 
 def _chosen(options: argparse.Namespace) -> list[Suite]:
     if options.suite:
         return [SUITES[name] for name in dict.fromkeys(options.suite)]
-    return [suite for suite in SUITES.values() if options.data is not None or not suite.needs]
+    return [suite for suite in SUITES.values() if suite.name not in ALONE and (options.data is not None or not suite.needs)]
 
 
 def _show(suite: Suite, outcome: Outcome, seconds: float, verbose: bool) -> None:
