@@ -1,7 +1,7 @@
 """Servers for the tests: a PostgreSQL and a Chroma of our own, in a temporary folder, gone when the tests are done.
 
-PostgreSQL is `MEMAGENT_TEST_DATABASE_URL` where that is set, otherwise a cluster that is made with the programs of the Debian
-package; without either, without psycopg, or when it does not start, the reason is given and the tests are skipped.
+PostgreSQL is `MEMAGENT_TEST_DATABASE_URL` where that is set, or with `MEMAGENT_TEST_SERVERS=1` a cluster that is made with the programs
+of the Debian package; without either, without psycopg, or when it does not start, the reason is given and the tests are skipped.
 """
 
 import contextlib
@@ -40,6 +40,8 @@ def postgresql() -> Iterator[str]:
     if given := os.environ.get("MEMAGENT_TEST_DATABASE_URL"):
         yield given
         return
+    if os.environ.get("MEMAGENT_TEST_SERVERS") != "1":
+        raise NoServer("MEMAGENT_TEST_SERVERS=1 starts one for the tests (.ci/run does)")
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not programs and not (found := shutil.which("initdb")):
         raise NoServer("no PostgreSQL is installed and MEMAGENT_TEST_DATABASE_URL is not set")
