@@ -34,16 +34,17 @@ def propose(
             request = WriteRequest(focus.text, focus.context, _known(memory, focus, fresh), speaker)
             provenance = Provenance(source, passage, focus.start, focus.end, speaker, datetime.now(UTC))
             triples = tuple(t.with_provenance(provenance) for t in model.write(request))
-            fresh += [name for t in triples for name in (t.subject, t.object)]
+            fresh += [t.subject for t in triples]
             yield Proposal(focus, triples)
             said = (*said, focus.text)[-CONTEXT_SENTENCES:]
 
 
 def _known(memory: Memory, focus: Focus, fresh: Sequence[str]) -> tuple[str, ...]:
-    """Entities named in the context, the latest first."""
+    """Entities of which the context says something, the latest first: what a pronoun or "the capital" may stand for."""
     if not focus.context:
         return ()
     context = " ".join(focus.context)
-    stored = [mention.name for mention in memory.mentions(context)]
+    named = dict.fromkeys(mention.name for mention in memory.mentions(context))
+    stored = [name for name in named if any(t.subject == name for t in memory.triples(entity=name, limit=8))]
     here = [name for name in fresh if name in context]
     return tuple(dict.fromkeys([*reversed(here), *reversed(stored)]))[:MAX_KNOWN]

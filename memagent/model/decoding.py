@@ -26,6 +26,7 @@ MAX_SPAN_WORDS = 9
 MAX_TRIPLES = 8  # of one focus sentence
 BEAM = 3  # hypotheses kept after each slot
 OPTIONS = 24  # options of a slot that are scored in full, the most likely first tokens first
+FAR_SUBJECT = 2.0  # nats against a subject that only the context names, so that what was said before does not leak into every sentence
 LEAST_COMING = math.log(0.02)  # of a triple at all; below, nothing is searched
 UNFITTED = -5.2  # log-probability of a relation that the relation scorer does not know: one in about 180
 MASKS = (SUBJECT_MASK, OBJECT_MASK)
@@ -179,7 +180,8 @@ class WriteSearch:
             candidates = self._with_opinions(scorer, candidates, opinions, found)
 
         def rank(candidate: Candidate) -> float:
-            return candidate.logprob + self.judge.relation * _opinion(opinions, candidate)
+            far = candidate.names[0] not in focus_names and candidate.names[0] != speaker
+            return candidate.logprob + self.judge.relation * _opinion(opinions, candidate) - FAR_SUBJECT * far
 
         if not candidates:
             return None
@@ -201,7 +203,9 @@ class WriteSearch:
         """What the language model alone would write, best first."""
         taken = {(t.subject, t.relation, t.object) for t in found}
         start = Hypothesis((), (), 0.0, scorer.following())
-        after_subject = fill_slot(scorer, [start], lambda _: subjects)
+        near = [o for o in subjects if o.name in focus_names or o.name == speaker]
+        far = [o for o in subjects if o not in near]
+        after_subject = fill_slot(scorer, [start], lambda _: near) + fill_slot(scorer, [start], lambda _: far, beam=1)
         after_relation = fill_slot(scorer, after_subject, lambda _: self.relations, beam=2 * BEAM)
 
         def allowed(h: Hypothesis) -> list[Option]:

@@ -10,7 +10,7 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -35,6 +35,7 @@ from memagent.triples import Triple
 
 WRITE, READ = "write", "read"
 RELATIONS = "relations.safetensors"
+ALONE = 0.4  # confidence from which a sentence read without its context counts as read
 MERGED_BELOW = 200_000_000  # parameters; a copy of the base for each adapter costs less than the adapters' own products
 
 
@@ -130,7 +131,15 @@ class LocalModel:
         return [marks.begin, *kept, *marks.text("assistant:")]
 
     def write(self, request: WriteRequest) -> list[Triple]:
-        """The triples of a focus sentence, searched among its spans."""
+        """The triples of a focus sentence, searched among its spans.
+
+        A sentence that says something on its own is read on its own; only one that does not ("The capital is now Glim.") is read
+        again with what precedes it. Otherwise a subject of the context leaks into sentences that have another one.
+        """
+        if request.context:
+            alone = self.write(replace(request, context=(), known=()))
+            if alone and min(t.confidence for t in alone) >= ALONE:
+                return alone
         marks = self.marks
         focus = f"{request.speaker}: {request.focus}" if request.speaker else request.focus
         ids = [marks.begin]
