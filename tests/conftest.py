@@ -12,7 +12,7 @@ from hypothesis import settings
 from memagent import Settings
 from memagent.memory import CharacterEmbedder, Memory
 
-settings.register_profile("quick", max_examples=60, deadline=None, derandomize=True)  # the same on a busy machine
+settings.register_profile("quick", max_examples=30, deadline=None, derandomize=True)  # the same on a busy machine
 settings.load_profile("quick")
 
 
