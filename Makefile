@@ -15,7 +15,7 @@ chat: setup  ## open the chat in the browser: type, and watch the memory fill
 	@$(RUN) -m ui
 
 test: setup  ## run the tests (under a minute, no download)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist worksteal
 
 check: setup  ## run the linter and the type checker
 	$(RUN) -m ruff check memagent ui evals tests
