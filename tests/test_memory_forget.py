@@ -66,6 +66,16 @@ def test_forgetting_an_entity_leaves_no_trace(told, traces):
     assert told.doctor().ok
 
 
+def test_a_new_index_file_holds_nothing_that_lay_in_the_heap(memory, memory_home):
+    heap = [bytearray(b"Zorblax Quimby" * 12_000) for _ in range(200)]
+    del heap
+    memory.add([Triple("Ada", "residence", "Oslo")])
+    memory.match(Query("Adda", "residence", None))
+    files = list(memory_home.rglob("data_level0.bin"))
+    assert files
+    assert all(set(path.read_bytes()) == {0} for path in files)
+
+
 def test_an_export_after_forgetting_holds_nothing_of_it(told, tmp_path):
     told.forget(Triple("Bob", "owns", "Zorblax Quimby's hat"))
     told.forget("Zorblax Quimby")

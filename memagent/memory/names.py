@@ -21,6 +21,7 @@ from memagent.memory.embedding import Vectors
 T = TypeVar("T")
 Kind = Literal["entities", "relations", "passages", "ontology"]
 BATCH = 5000  # Chroma takes 5,461 at once
+_TAKEN = slice(20, 28)  # where the header of a graph file tells how many vectors are in it
 EF_SEARCH = 100  # recall@10 .988 at 100k names, .962 at 32 (libraries.md); the time hardly differs
 
 
@@ -34,6 +35,8 @@ class NameIndex:
         self._client: Any = None
         self._collections: dict[str, Any] = {}
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._blanked: set[str] = set()
 
     def upsert(self, namespace: str, kind: Kind, ids: Sequence[str], vectors: Vectors) -> None:
         """Set the vectors (N, size) of these ids."""
@@ -42,7 +45,12 @@ class NameIndex:
             for first in range(0, len(ids), BATCH):
                 collection.upsert(ids=list(ids[first : first + BATCH]), embeddings=vectors[first : first + BATCH])
 
-        self._on(namespace, kind, put)
+        name = self._name(namespace, kind)
+        with self._writing:
+            self._on(namespace, kind, put)
+            if self.url is None and name not in self._blanked:
+                _blank_new_files(self.folder)
+                self._blanked.add(name)
 
     def nearest(self, namespace: str, kind: Kind, vector: Vectors, count: int) -> list[tuple[str, float]]:
         """Up to `count` ids with their cosine similarity to `vector` (size,), nearest first."""
@@ -86,6 +94,7 @@ class NameIndex:
         client = self._open()
         with self._lock, _translated():
             self._collections.pop(name, None)
+            self._blanked.discard(name)
             with suppress(_not_found()):
                 client.delete_collection(name)
 
@@ -138,6 +147,18 @@ class NameIndex:
             if self._client is None:
                 self._client = _client(self.folder, self.url)
             return self._client
+
+
+def _blank_new_files(folder: Path) -> None:
+    """Zero the places that Chroma's graph reserves in a new file: it writes them out as it finds them in the heap, with any text.
+
+    Later it writes only the places that are taken; those of a new file (no vector in it by its header) hold nothing yet.
+    """
+    for header in folder.glob("*/header.bin"):
+        places = header.with_name("data_level0.bin")
+        if header.read_bytes()[_TAKEN] == bytes(8) and places.exists():
+            with places.open("r+b") as file:
+                file.write(bytes(places.stat().st_size))
 
 
 def _not_found() -> type[Exception]:
