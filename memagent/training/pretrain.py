@@ -23,6 +23,7 @@ from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from memagent.training.shards import Mixer, Shard, Window
+from memagent.training.team import Team
 
 STRETCHES = 20  # of a run; each asks for its shares of the sources
 
@@ -106,10 +107,12 @@ def weighted_loss(model: LlamaForCausalLM, windows: Sequence[Window]) -> tuple[T
 class MasterWeights:
     """fp32 copies of bf16 weights, with one optimiser for the matrices and one for the rest."""
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], recipe: Recipe) -> None:
+    def __init__(self, parameters: Mapping[str, nn.Parameter], recipe: Recipe, team: Team) -> None:
+        self.team = team
         self.parameters = parameters
         self.masters = {name: p.detach().float().clone().requires_grad_() for name, p in parameters.items()}
         matrices = [m for name, m in self.masters.items() if recipe.muon and m.ndim == 2 and "embed" not in name and "lm_head" not in name]
+        self.matrices = matrices  # each is updated by one process of the team, for Muon's products cost as much as many tokens
         chosen = {id(m) for m in matrices}
         rest = [m for m in self.masters.values() if id(m) not in chosen]
         self.optimisers: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=recipe.other_rate, betas=(0.9, 0.97), weight_decay=0.0)]
@@ -123,17 +126,26 @@ class MasterWeights:
         for name, parameter in self.parameters.items():
             self.masters[name].grad = None if parameter.grad is None else parameter.grad.float()
             parameter.grad = None
+        self.team.average([m.grad for m in self.masters.values() if m.grad is not None])
         nn.utils.clip_grad_norm_(self.masters.values(), 1.0)
+        for index, matrix in enumerate(self.matrices):
+            if not self.team.owns(index):
+                matrix.grad = None
         for optimiser, rate in zip(self.optimisers, self.rates, strict=True):
             for group in optimiser.param_groups:
                 group["lr"] = rate * factor
             optimiser.step()
+        self.team.exchange(self.matrices)
         with torch.no_grad():
             for name, parameter in self.parameters.items():
                 parameter.copy_(self.masters[name])
 
     def state(self) -> dict[str, Any]:
-        """Everything that a resumed run needs."""
+        """Everything that a resumed run needs; all processes of a team ask for it at once."""
+        if self.team.size > 1 and self.matrices:
+            muon = self.optimisers[0].state
+            momenta = [muon[m].setdefault("momentum_buffer", torch.zeros_like(m)) for m in self.matrices]
+            self.team.exchange(momenta)
         return {"masters": self.masters, "optimisers": [o.state_dict() for o in self.optimisers]}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -173,9 +185,10 @@ def train(
     """Train `parameters` of `model` until `recipe.tokens`; goes on from `checkpoint` where there is one.
 
     `shares` gives each source's share of tokens at a progress between 0 and 1; it is asked again every twentieth of the way.
-    A run that was stopped sees the same batches as one that was not.
+    A run that was stopped sees the same batches as one that was not; a team shares each batch.
     """
-    weights = MasterWeights(parameters, recipe)
+    team = Team.join()
+    weights = MasterWeights(parameters, recipe, team)
     tokens, step = 0, 0
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
@@ -184,21 +197,21 @@ def train(
     seen = recipe.batch * recipe.length
     batches = _batches(shares, shards, recipe, step)
     log = checkpoint.with_suffix(".log.jsonl")
-    bar = tqdm(total=recipe.tokens, initial=tokens, unit="tok", unit_scale=True, mininterval=5.0)
+    bar = tqdm(total=recipe.tokens, initial=tokens, unit="tok", unit_scale=True, mininterval=5.0, disable=not team.leads)
     saved_at = time.monotonic()
     model.train()
     smooth = math.nan
-    while tokens < recipe.tokens and not stop():
-        loss, _ = weighted_loss(model, next(batches))
+    while tokens < recipe.tokens and not team.any(stop()):
+        loss, _ = weighted_loss(model, next(batches)[team.rank :: team.size])
         loss.backward()  # type: ignore[no-untyped-call]
         weights.step(recipe.rate(tokens, step))
         tokens, step = tokens + seen, step + 1
         smooth = loss.item() if math.isnan(smooth) else 0.95 * smooth + 0.05 * loss.item()
         bar.update(seen)
         bar.set_postfix(loss=f"{smooth:.3f}", refresh=False)
-        if step % 20 == 0:
+        if team.leads and step % 20 == 0:
             log_line(log, step=step, tokens=tokens, loss=round(smooth, 4), time=round(time.time()))
-        if time.monotonic() - saved_at > save_every_s:
+        if team.any(time.monotonic() - saved_at > save_every_s):
             _save(checkpoint, weights, recipe, tokens, step)
             saved_at = time.monotonic()
     _save(checkpoint, weights, recipe, tokens, step)
@@ -220,7 +233,9 @@ def _batches(
 
 
 def _save(checkpoint: Path, weights: MasterWeights, recipe: Recipe, tokens: int, step: int) -> None:
-    save_atomically(checkpoint, {"weights": weights.state(), "recipe": asdict(recipe), "tokens": tokens, "step": step})
+    state = weights.state()
+    if weights.team.leads:
+        save_atomically(checkpoint, {"weights": state, "recipe": asdict(recipe), "tokens": tokens, "step": step})
 
 
 def new_base(shape: Shape, seed: int) -> LlamaForCausalLM:
