@@ -87,6 +87,15 @@ def test_a_change_is_shown_and_undone(run):
     refused(run("undo", "4711"), "4711")
 
 
+def test_undo_after_forget_is_refused_and_names_the_older_change(run):
+    run("add", "Anna", "residence", "Oslo")
+    run("add", "Bob", "residence", "Rome")
+    run("forget", "Bob")
+    refused(run("undo"), "erased")
+    assert run("undo")[2].splitlines()[1] == "hint: undo 1 takes back the change before it"
+    assert run("undo", "1")[0] == 0
+
+
 def test_an_export_comes_back_by_import(run, tmp_path):
     run("add", "Anna", "residence", "Oslo")
     file = str(tmp_path / "memory.jsonl")

@@ -104,6 +104,22 @@ def test_a_forgotten_change_cannot_be_undone(memory):
     assert [triple.object for triple in memory.triples()] == ["tea"]
 
 
+def test_undo_stops_at_a_forget_and_goes_on_by_number(memory):
+    memory.add([Triple("Anna", "likes", "tea")])
+    memory.add([PARIS])
+    memory.forget("France")
+    memory.add([NICE])
+    assert memory.undo().ended == (NICE,)
+    for _ in range(2):
+        with pytest.raises(UndoRefused, match="change 3 erased") as refused:
+            memory.undo()
+        assert refused.value.hint == "undo 1 takes back the change before it"
+    assert memory.undo(1).ended == (Triple("Anna", "likes", "tea"),)
+    with pytest.raises(UndoRefused, match="change 3 erased") as refused:
+        memory.undo()
+    assert refused.value.hint == ""
+
+
 def test_retracting_ends_belief_and_keeps_history(memory):
     memory.add([Triple("Anna", "likes", "tea")])
     change = memory.retract(Triple("anna", "loves", "Tea"))

@@ -2,7 +2,8 @@
 
 A change is known by what carries its number: the versions of triples it created and retracted, the provenance it added, the
 names it moved. Undoing one ends what it created and restores what it ended, as new versions, so that `as_of` still sees
-what was believed in between. Undoing an undo puts the change back. What was forgotten stays forgotten.
+what was believed in between. Undoing an undo puts the change back. What was forgotten stays forgotten: `undo` stops at a
+forget and says so; what was changed before it can still be undone by its number.
 """
 
 from __future__ import annotations
@@ -98,7 +99,9 @@ def undo(connection: Connection, space: int, number: int | None) -> int:
     by = next(ids)
     row = _last(connection, space) if number is None else _numbered(connection, space, number)
     if row.kind == "forget":
-        raise UndoRefused(f"change {row.number} erased what it forgot; nothing is left to restore")
+        older = _standing(connection, space, before=row.id, kinds=("undo", "forget"))
+        hint = "" if older is None else f"undo {older.number} takes back the change before it"
+        raise UndoRefused(f"change {row.number} erased what it forgot; nothing is left to restore", hint=hint)
     if row.undone_by is not None:
         newer = _row(connection, space, row.undone_by).number
         raise UndoRefused(f"change {row.number} has already been undone, by change {newer}", hint=f"undo {newer} puts it back")
@@ -193,8 +196,15 @@ def _numbered(connection: Connection, space: int, number: int) -> Row[Any]:
 
 
 def _last(connection: Connection, space: int) -> Row[Any]:
-    standing = _CHANGE.where(_CHANGES.c.namespace == space, _CHANGES.c.undone_by.is_(None), _CHANGES.c.kind.not_in(("undo", "forget")))
-    row = connection.execute(standing.order_by(_CHANGES.c.id.desc()).limit(1)).first()
+    row = _standing(connection, space)
     if row is None:
         raise UndoRefused("there is nothing to undo")
     return row
+
+
+def _standing(connection: Connection, space: int, *, before: int | None = None, kinds: Sequence[str] = ("undo",)) -> Row[Any] | None:
+    """The newest change that has not been undone and is of none of these kinds."""
+    found = _CHANGE.where(_CHANGES.c.namespace == space, _CHANGES.c.undone_by.is_(None), _CHANGES.c.kind.not_in(kinds))
+    if before is not None:
+        found = found.where(_CHANGES.c.id < before)
+    return connection.execute(found.order_by(_CHANGES.c.id.desc()).limit(1)).first()
