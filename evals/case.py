@@ -32,12 +32,16 @@ class Evaluator(Protocol[Context]):
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A share with its 95 % bootstrap interval over `n` counted things; None where nothing was counted."""
+    """A figure with its 95 % bootstrap interval over `n` counted things; None where nothing was counted.
+
+    `unit` is what it is measured in; "%" is a share (1.0 is shown as 100), "" a plain number.
+    """
 
     value: float | None
     low: float | None
     high: float | None
     n: int
+    unit: str = "%"
 
 
 @dataclass(frozen=True, slots=True)

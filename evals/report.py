@@ -14,16 +14,19 @@ FORMAT = 1  # of the JSON documents; a reader refuses another
 NOTHING = "–"
 
 
-def number(value: float | None) -> str:
-    """A share, in per cent with one decimal; what was not counted is a dash."""
-    return NOTHING if value is None else f"{100 * value:.1f}"
+def number(value: float | None, unit: str = "%") -> str:
+    """A share in per cent with one decimal, another figure with four digits; what was not counted is a dash."""
+    if value is None:
+        return NOTHING
+    return f"{100 * value:.1f}" if unit == "%" else f"{value:.{max(0, 4 - len(str(int(abs(value)))))}f}"
 
 
 def cell(score: Score | None) -> str:
     """Value, interval and number of things counted: `83.2 [78.1, 88.0] 247`."""
     if score is None or score.value is None:
         return NOTHING
-    return f"{number(score.value)} [{number(score.low)}, {number(score.high)}] {score.n}"
+    value, low, high = (number(figure, score.unit) for figure in (score.value, score.low, score.high))
+    return f"{value} [{low}, {high}] {score.n}"
 
 
 def table(title: str, rows: Sequence[Row], notes: Iterable[str] = (), *, details: bool = False) -> str:
@@ -96,7 +99,9 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
 
 def _difference(old: Score, new: Score) -> list[str]:
     change = (new.value or 0.0) - (old.value or 0.0)
-    return [number(old.value), number(new.value), f"{100 * change:+.1f}", "*" if _outside(old, new) and _outside(new, old) else ""]
+    shown = number(change, new.unit)
+    signed = shown if shown.startswith("-") else f"+{shown}"
+    return [number(old.value, old.unit), number(new.value, new.unit), signed, "*" if _outside(old, new) and _outside(new, old) else ""]
 
 
 def _outside(one: Score, interval: Score) -> bool:
