@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -62,8 +62,23 @@ class MiniLM:
             step = max(1, BATCH_TOKENS // length)
             for first in range(0, len(places), step):
                 batch = places[first : first + step]
-                found[batch] = self._forward(np.array([ids[place] for place in batch]))
+                mean = self._states(np.array([ids[place] for place in batch])).mean(axis=1)
+                found[batch] = mean / np.linalg.norm(mean, axis=1, keepdims=True)
         return found
+
+    def read(self, text: str) -> tuple[list[tuple[int, int]], Vectors]:
+        """Where each token stands in the text (start, end), and its state: (T, SIZE). The first and last token are marks: (0, 0)."""
+        self._load()
+        encoding = self._tokenizer.encode(text)
+        return encoding.offsets, self._states(np.array([encoding.ids]))[0]
+
+    def adapted(self, deltas: Mapping[str, Vectors]) -> MiniLM:
+        """The same with something added to some weights, named as in the file: (out, in) each."""
+        self._load()
+        other = MiniLM()
+        other._tokenizer = self._tokenizer
+        other._weights = self._weights | {name: self._weights[name] + delta.T for name, delta in deltas.items()}
+        return other
 
     def _load(self) -> None:
         with self._lock:
@@ -84,8 +99,8 @@ class MiniLM:
             weights = load_file(folder / "model.safetensors")
             self._weights = {name: np.ascontiguousarray(value.T) if _is_linear(name) else value for name, value in weights.items()}
 
-    def _forward(self, ids: NDArray[np.int64]) -> Vectors:
-        """(B, T) token ids -> (B, SIZE)."""
+    def _states(self, ids: NDArray[np.int64]) -> Vectors:
+        """(B, T) token ids -> (B, T, SIZE)."""
         weights = self._weights
         count, length = ids.shape
         words = weights["embeddings.word_embeddings.weight"][ids]
@@ -96,8 +111,7 @@ class MiniLM:
             state = self._norm(state + self._attend(state, prefix, count), f"{prefix}.attention.output.LayerNorm")
             inner = _gelu(self._linear(state, f"{prefix}.intermediate.dense"))
             state = self._norm(state + self._linear(inner, f"{prefix}.output.dense"), f"{prefix}.output.LayerNorm")
-        mean = state.reshape(count, length, SIZE).mean(axis=1)
-        return np.asarray(mean / np.linalg.norm(mean, axis=1, keepdims=True), dtype=np.float32)
+        return state.reshape(count, length, SIZE)
 
     def _attend(self, state: Vectors, prefix: str, count: int) -> Vectors:
         """(B * T, SIZE) -> (B * T, SIZE); no mask, there is no padding."""
