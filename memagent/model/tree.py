@@ -65,24 +65,39 @@ class Tree:
 
 
 @torch.inference_mode()
+def grow(model: Any, cache: Any, length: int, trees: Sequence[tuple[int, Tree]]) -> Tensor:
+    """Log-probabilities after each node of each tree (nodes, vocabulary), in one forward pass.
+
+    A tree comes with its place: it grows after that many of the `length` tokens in `cache`, and sees no later one.
+    """
+    tokens = [token for _, tree in trees for token in tree.tokens]
+    positions = [depth + place for place, tree in trees for depth in tree.depths()]
+    allowed = torch.zeros(len(tokens), length + len(tokens), dtype=torch.bool)
+    row = 0
+    for place, tree in trees:
+        end = row + len(tree.tokens)
+        allowed[row:end, :place] = True
+        allowed[row:end, length + row : length + end] = tree.ancestry()
+        row = end
+    bias = torch.zeros(allowed.shape).masked_fill_(~allowed, torch.finfo(torch.float32).min)
+    output = model(
+        input_ids=torch.tensor([tokens]),
+        position_ids=torch.tensor([positions]),
+        attention_mask=bias[None, None],
+        past_key_values=cache,
+        use_cache=True,
+    )
+    cache.crop(-len(tokens))
+    return torch.log_softmax(output.logits[0].float(), dim=-1)
+
+
+@torch.inference_mode()
 def score_paths(model: Any, cache: Any, length: int, following: Tensor, paths: Sequence[Sequence[int]]) -> list[Scored]:
     """Score `paths` after a prefix of `length` tokens held in `cache`; `following` are the log-probabilities after the prefix."""
     tree = Tree(paths)
     if not tree.tokens:
         return [Scored((), (), following) for _ in paths]
-    count = len(tree.tokens)
-    positions = torch.tensor([tree.depths()]) + length
-    allowed = torch.cat([torch.ones(count, length, dtype=torch.bool), tree.ancestry()], dim=1)
-    bias = torch.zeros(allowed.shape).masked_fill_(~allowed, torch.finfo(torch.float32).min)
-    output = model(
-        input_ids=torch.tensor([tree.tokens]),
-        position_ids=positions,
-        attention_mask=bias[None, None],
-        past_key_values=cache,
-        use_cache=True,
-    )
-    cache.crop(-count)
-    after = torch.log_softmax(output.logits[0].float(), dim=-1)  # (nodes, vocabulary)
+    after = grow(model, cache, length, [(length, tree)])
     scored = []
     for path, nodes in zip(paths, tree.paths, strict=True):
         along = [following, *(after[n] for n in nodes)]
