@@ -34,6 +34,7 @@ from memagent.ontology import default_ontology
 from memagent.triples import Triple
 
 WRITE, READ = "write", "read"
+BARE = ""  # no adapter
 RELATIONS = "relations.safetensors"
 ALONE = 0.4  # confidence from which a sentence read without its context counts as read
 MERGED_BELOW = 200_000_000  # parameters; a copy of the base for each adapter costs less than the adapters' own products
@@ -66,13 +67,17 @@ class Networks:
         self.config = base.config
         self._base = base
         self._merged = merged or {}
+        self._active: str | None = None
 
     def under(self, adapter: str) -> Any:
-        """The network with that adapter in force."""
+        """The network with that adapter in force, or with none (`BARE`)."""
         if adapter in self._merged:
             return self._merged[adapter]
-        if isinstance(self._base, PeftModel) and self._base.active_adapter != adapter:
-            self._base.set_adapter(adapter)
+        if isinstance(self._base, PeftModel) and self._active != adapter:
+            self._base.base_model.disable_adapter_layers() if adapter == BARE else self._base.base_model.enable_adapter_layers()
+            if adapter != BARE:
+                self._base.set_adapter(adapter)
+            self._active = adapter
         return self._base
 
 
