@@ -74,7 +74,8 @@ class Networks:
         if adapter in self._merged:
             return self._merged[adapter]
         if isinstance(self._base, PeftModel) and self._active != adapter:
-            self._base.base_model.disable_adapter_layers() if adapter == BARE else self._base.base_model.enable_adapter_layers()
+            layers: Any = self._base.base_model
+            layers.disable_adapter_layers() if adapter == BARE else layers.enable_adapter_layers()
             if adapter != BARE:
                 self._base.set_adapter(adapter)
             self._active = adapter
