@@ -18,7 +18,7 @@ _DASHES = re.compile("[-\u2010-\u2015]")
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 Sampled = TypeVar("Sampled")
-Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]  # (..., 4) sums of `Counts` -> (...)
+Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]  # (..., columns) sums, such as those of `Counts` -> (...)
 
 
 def normalise(text: str) -> str:
@@ -70,14 +70,18 @@ def f1(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 def score(units: Iterable[Counts], statistic: Statistic = recall, *, seed: int = 0) -> Score:
     """The statistic over all units, with the interval from resampling whole units (what belongs together stays together)."""
     table = np.array([astuple(unit) for unit in units], dtype=np.float64).reshape(-1, 4)
+    return interval(table, statistic, int(table[:, 1 if statistic is precision else 3].sum()), seed=seed)
+
+
+def interval(table: NDArray[np.float64], statistic: Statistic, n: int, *, unit: str = "%", seed: int = 0) -> Score:
+    """The statistic of the sums over the rows of `table` (units, ...), with the interval from resampling the rows."""
     value = _number(statistic(table.sum(axis=0)))
-    n = int(table[:, 1 if statistic is precision else 3].sum())
     if value is None:
-        return Score(None, None, None, n)
+        return Score(None, None, None, n, unit)
     times = np.random.default_rng(seed).multinomial(len(table), np.full(len(table), 1 / len(table)), size=ROUNDS)  # each unit is drawn
     values = statistic(times @ table)
     low, high = np.nanpercentile(values, [2.5, 97.5])
-    return Score(round(value, 6), round(float(low), 6), round(float(high), 6), n)
+    return Score(round(value, 6), round(float(low), 6), round(float(high), 6), n, unit)
 
 
 def sample(cases: Sequence[Sampled], limit: int | None, seed: int) -> list[Sampled]:
