@@ -16,7 +16,7 @@ from memagent.model import decoding
 from memagent.model.decoding import Judge, spans
 from memagent.model.local import READ, Limits, LocalModel, Networks, PrefixScorer
 from memagent.model.marks import MARK_TOKENS
-from memagent.model.relations import NOTHING, masked
+from memagent.model.opinions import NOTHING, laid_out, locate, tokens_of
 from memagent.model.seam import DraftRequest, WriteRequest
 
 RELATIONS = ("residence", "place of birth", "capital", "employer", "sister", "likes")
@@ -33,15 +33,30 @@ ASKABLE = (ANNA, Query(None, "capital", "Oslo"), Query("user", "sister", None))
 
 
 class Guesses:
-    """A relation scorer that knows a relation too many and one too few; the same for the same text."""
+    """A relation scorer that knows a relation too many and one too few, and names that are nowhere; the same for the same text."""
 
     names = (NOTHING, "unheard of", *RELATIONS[1:])
 
-    def stated(self, texts):
-        return [{name: -1.0 - len(text + name) % 7 for name in self.names} for text in texts]
+    def stated(self, focus, names, far, speaker):
+        return GuessedSentence(self.names, [*names, *far])
 
-    def asked(self, texts):
-        return [{(name, inverse): -1.0 - len(text + name) % 5 for name in self.names for inverse in (False, True)} for text in texts]
+    def asked(self, question, entities, speaker):
+        tables = {(name, inverse): -1.0 - len(question + name) % 5 for name in self.names for inverse in (False, True)}
+        return dict.fromkeys(entities, tables)
+
+
+class GuessedSentence:
+    """What Guesses makes of a sentence."""
+
+    def __init__(self, relations, names):
+        self._relations, self._names = relations, names
+
+    def likeliest(self, count):
+        pairs = [(s, o) for s in self._names for o in self._names]
+        return sorted(pairs, key=lambda pair: len(pair[0] + pair[1]) % 7)[:count]
+
+    def relations(self, subject, target):
+        return {name: -1.0 - len(subject + target + name) % 7 for name in self._relations}
 
 
 class Wanting(LocalModel):
@@ -214,11 +229,13 @@ def test_the_reply_names_what_the_memory_answered(random_model, seed):
     assert draft.text == model.marks.plain(draft.ids)
 
 
-def test_names_are_masked_as_words_whatever_their_case():
-    assert masked("Anna met ANNA and Joanna in Oslo.", {"anna": "X", "Oslo": "Y"}) == "X met X and Joanna in Y."
-    assert masked("Anna Lund is Anna.", {"Anna": "Y", "Anna Lund": "X"}) == "X is Y."
-    assert masked("C++ (7%)", {"C++": "X", "": "Y"}) == "X (7%)"
-    assert masked("Anna", {}) == "Anna"
+def test_names_are_found_as_words_the_focus_first():
+    text, begin = laid_out("ANNA met Joanna and Anna Lund.", ["Anna", "Bob"])
+    assert text == "Anna. Bob. ANNA met Joanna and Anna Lund."
+    assert [locate(text, begin, name) for name in ("Anna", "anna lund", "Bob", "Lun", "")] == [(11, 15), (31, 40), (6, 9), None, None]
+    assert locate("C++ (7%)", 0, "C++") == (0, 3)
+    assert tokens_of((3, 9), [(0, 0), (0, 3), (4, 6), (6, 9), (0, 0)]) == (2, 3)
+    assert tokens_of((3, 4), [(0, 0), (0, 3), (4, 6)]) is None
 
 
 def test_a_prompt_keeps_the_last_turns_that_fit(random_model):

@@ -18,7 +18,7 @@ import regex
 from torch import Tensor
 
 from memagent.model.marks import Marks
-from memagent.model.relations import NOTHING, OBJECT_MASK, SUBJECT_MASK, Asked, RelationScorer, masked
+from memagent.model.opinions import NOTHING, Asked, RelationScorer, Stated
 from memagent.model.tree import Scored
 from memagent.triples import SPEAKER, Query, Triple
 
@@ -28,8 +28,8 @@ BEAM = 3  # hypotheses kept after each slot
 OPTIONS = 24  # options of a slot that are scored in full, the most likely first tokens first
 FAR_SUBJECT = 2.0  # nats against a subject that only the context names, so that what was said before does not leak into every sentence
 LEAST_COMING = math.log(0.02)  # of a triple at all; below, nothing is searched
+SAID_NOTHING = math.log(0.8)  # of the likeliest pair: the second opinion is that nothing is stated
 UNFITTED = -5.2  # log-probability of a relation that the relation scorer does not know: one in about 180
-MASKS = (SUBJECT_MASK, OBJECT_MASK)
 _WORD = regex.compile(r"[\p{L}\p{N}\p{M}@+#$£€%&_/’'.\-:]*[\p{L}\p{N}%€$£+\-]\.?|&")
 
 
@@ -123,8 +123,8 @@ class Judge:
 WRITE_JUDGE = Judge((2.0, 1.0, 0.5, 0.3, -0.2, 0.0))
 # Features of a read: 1, log P(a call opens), log share of the query, the scorer's log P(relation), log P(nothing), distance to the best.
 READ_JUDGE = Judge((2.0, 0.5, 1.0, 0.2, -0.1, 0.3))
-PAIRS = 4  # pairs of names for which the relation scorer is asked
-SECOND_OPINIONS = 3  # relations that it may add for each pair
+PAIRS = 5  # pairs of names, the language model's likeliest and the second opinion's, that are tried with other relations
+SECOND_OPINIONS = 3  # relations that the second opinion may add for each pair
 
 
 class WriteSearch:
@@ -144,6 +144,7 @@ class WriteSearch:
         """`names`: what a slot may hold; every triple has at least one side in `focus_names`, or the speaker for its subject."""
         subjects = self._options(names, self.marks.side)
         objects = [Option(name, tuple(ids)) for name, ids in zip(names, self.marks.texts(names), strict=True)]
+        stated = self._stated(focus, names, focus_names, speaker)
         found: list[Triple] = []
         while len(found) < MAX_TRIPLES:
             following = scorer.following()
@@ -152,19 +153,26 @@ class WriteSearch:
                 scorer = scorer.after([self.marks.next])
             else:
                 coming = math.log(max(1e-9, 1.0 - math.exp(float(following[self.marks.close]))))
-            if coming < LEAST_COMING:
+            if coming < LEAST_COMING and _says_nothing(stated):
                 break
-            best = self._best(scorer, focus, subjects, objects, found, focus_names, speaker, coming)
+            best = self._best(scorer, stated, subjects, objects, found, focus_names, speaker, coming)
             if best is None or best[0].confidence < self.judge.keep:
                 break
             found.append(best[0])
             scorer = scorer.after(best[1])
         return found
 
+    def _stated(self, focus: str, names: Sequence[str], focus_names: frozenset[str], speaker: str) -> Stated | None:
+        """The second opinion on the sentence."""
+        if self.second is None:
+            return None
+        far = [name for name in names if name not in focus_names and name != speaker]
+        return self.second.stated(focus, [name for name in names if name not in far], far, speaker)
+
     def _best(
         self,
         scorer: Scorer,
-        focus: str,
+        stated: Stated | None,
         subjects: Sequence[Option],
         objects: Sequence[Option],
         found: Sequence[Triple],
@@ -173,21 +181,26 @@ class WriteSearch:
         coming: float,
     ) -> tuple[Triple, tuple[int, ...]] | None:
         """The likeliest next triple with its confidence, and its tokens."""
-        candidates = self._candidates(scorer, subjects, objects, found, focus_names, speaker)
-        opinions: dict[tuple[str, str], dict[str, float]] = {}
-        if self.second is not None and candidates:
-            opinions = self._opinions(focus, candidates, speaker)
-            candidates = self._with_opinions(scorer, candidates, opinions, found)
+
+        def allowed(subject: str, relation: str, target: str) -> bool:
+            near = subject in focus_names or target in focus_names or subject == speaker
+            return near and _apart(subject, target) and (subject, relation, target) not in taken
+
+        taken = {(t.subject, t.relation, t.object) for t in found}
+        candidates = self._candidates(scorer, subjects, objects, allowed, focus_names, speaker)
+        if stated is not None:
+            candidates += self._seconded(scorer, stated, candidates, allowed)
+        if not candidates:
+            return None
+        tables = {c.pair: stated.relations(*c.pair) if stated else {} for c in candidates}
 
         def rank(candidate: Candidate) -> float:
             far = candidate.names[0] not in focus_names and candidate.names[0] != speaker
-            return candidate.logprob + self.judge.relation * _opinion(opinions, candidate) - FAR_SUBJECT * far
+            return candidate.logprob + self.judge.relation * _opinion(tables[candidate.pair], candidate.names[1]) - FAR_SUBJECT * far
 
-        if not candidates:
-            return None
         best = max(candidates, key=rank)
-        nothing = opinions.get(best.pair, {}).get(NOTHING, 0.0)
-        features = (1.0, coming, best.logprob, _opinion(opinions, best), nothing, float(bool(found)))
+        table = tables[best.pair]
+        features = (1.0, coming, best.logprob, _opinion(table, best.names[1]), table.get(NOTHING, 0.0), float(bool(found)))
         subject, relation, target = best.names
         return Triple(subject, relation, target, self.judge.probability(features)), best.tokens
 
@@ -196,23 +209,21 @@ class WriteSearch:
         scorer: Scorer,
         subjects: Sequence[Option],
         objects: Sequence[Option],
-        found: Sequence[Triple],
+        allowed: Callable[[str, str, str], bool],
         focus_names: frozenset[str],
         speaker: str,
     ) -> list[Candidate]:
         """What the language model alone would write, best first."""
-        taken = {(t.subject, t.relation, t.object) for t in found}
         start = Hypothesis((), (), 0.0, scorer.following())
         near = [o for o in subjects if o.name in focus_names or o.name == speaker]
         far = [o for o in subjects if o not in near]
         after_subject = fill_slot(scorer, [start], lambda _: near) + fill_slot(scorer, [start], lambda _: far, beam=1)
         after_relation = fill_slot(scorer, after_subject, lambda _: self.relations, beam=2 * BEAM)
 
-        def allowed(h: Hypothesis) -> list[Option]:
-            new = [o for o in objects if _apart(h.names[0], o.name) and (h.names[0], h.names[1], o.name) not in taken]
-            return [o for o in new if h.names[0] in focus_names or o.name in focus_names or h.names[0] == speaker]
+        def fitting(h: Hypothesis) -> list[Option]:
+            return [o for o in objects if allowed(h.names[0], h.names[1], o.name)]
 
-        closed = fill_slot(scorer, after_relation, allowed, beam=BEAM * OPTIONS)  # the mark that ends an object is not scored yet
+        closed = fill_slot(scorer, after_relation, fitting, beam=BEAM * OPTIONS)  # the mark that ends an object is not scored yet
         return sorted((self._candidate(h.names, h.tokens, h.logprob, h.following) for h in closed), key=lambda c: -c.logprob)
 
     def _candidate(self, names: tuple[str, ...], tokens: tuple[int, ...], logprob: float, following: Tensor) -> Candidate:
@@ -220,31 +231,21 @@ class WriteSearch:
         ended = logprob + _log_any(following, (self.marks.next, self.marks.close))
         return Candidate((subject, relation, target), tokens, ended)
 
-    def _opinions(self, focus: str, candidates: Sequence[Candidate], speaker: str) -> dict[tuple[str, str], dict[str, float]]:
-        """The relation scorer's table for each of the likeliest pairs of names."""
-        assert self.second is not None
-        pairs = list(dict.fromkeys(c.pair for c in candidates))[:PAIRS]
-        texts = [masked(focus, {name: mask for name, mask in zip(pair, MASKS, strict=True) if name != speaker}) for pair in pairs]
-        return dict(zip(pairs, self.second.stated(texts), strict=True))
-
-    def _with_opinions(
-        self,
-        scorer: Scorer,
-        candidates: Sequence[Candidate],
-        opinions: Mapping[tuple[str, str], Mapping[str, float]],
-        found: Sequence[Triple],
+    def _seconded(
+        self, scorer: Scorer, stated: Stated, candidates: Sequence[Candidate], allowed: Callable[[str, str, str], bool]
     ) -> list[Candidate]:
-        """The candidates of those pairs, and those with the relations that the scorer thinks likeliest."""
-        known = {c.names for c in candidates} | {(t.subject, t.relation, t.object) for t in found}
+        """What the second opinion adds: its likeliest pairs, and its likeliest relations for those that the language model found."""
+        known = {c.names for c in candidates}
+        pairs = dict.fromkeys([*[c.pair for c in candidates][:PAIRS], *stated.likeliest(PAIRS)])
         added: list[tuple[str, str, str]] = []
-        for (subject, target), table in opinions.items():
+        for subject, target in pairs:
+            table = stated.relations(subject, target)
             likeliest = sorted((r for r in table if r in self._relation_tokens), key=lambda r: -table[r])[:SECOND_OPINIONS]
-            added += [names for relation in likeliest if (names := (subject, relation, target)) not in known]
+            added += [n for r in likeliest if (n := (subject, r, target)) not in known and allowed(*n)]
         ids = dict(zip(texts := list({n for names in added for n in (names[0], names[2])}), self.marks.texts(texts), strict=True))
         paths = [(*ids[s], self.marks.side, *self._relation_tokens[r], *ids[o]) for s, r, o in added]
         scored = scorer.score(paths) if paths else []
-        more = [self._candidate(names, s.tokens, s.total, s.following) for names, s in zip(added, scored, strict=True)]
-        return [c for c in candidates if c.pair in opinions] + more
+        return [self._candidate(names, s.tokens, s.total, s.following) for names, s in zip(added, scored, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,9 +262,13 @@ class Candidate:
         return self.names[0], self.names[2]
 
 
-def _opinion(opinions: Mapping[tuple[str, str], Mapping[str, float]], candidate: Candidate) -> float:
-    table = opinions.get(candidate.pair)
-    return UNFITTED if table and candidate.names[1] not in table else table[candidate.names[1]] if table else 0.0
+def _opinion(table: Mapping[str, float], relation: str) -> float:
+    return table.get(relation, UNFITTED) if table else 0.0
+
+
+def _says_nothing(stated: Stated | None) -> bool:
+    """Whether the second opinion, if there is one, holds that the sentence states nothing."""
+    return stated is None or all(stated.relations(*pair)[NOTHING] > SAID_NOTHING for pair in stated.likeliest(1))
 
 
 def _apart(one: str, other: str) -> bool:
@@ -340,12 +345,10 @@ class ReadSearch:
         return ReadChoice(query, self.judge.probability(features), wished, math.exp(opening))
 
     def _opinions(self, question: str, entities: Sequence[str], speaker: str) -> dict[str, dict[Asked, float]]:
-        """The relation scorer's table for the question with each of the entities masked."""
+        """What the second opinion thinks is asked about each of the entities."""
         if self.second is None:
             return {}
-        texts = [masked(question, {entity: SUBJECT_MASK} if entity != speaker else {}) for entity in entities]
-        # The mask of a subject and that of an object look alike to a question that names only one of them.
-        return dict(zip(entities, self.second.asked(texts), strict=True))
+        return self.second.asked(question, entities, speaker)
 
     def _conceivable(self, entities: Sequence[str]) -> list[Query]:
         forwards = [Query(entity, relation, None) for entity in entities for relation in self.relations]

@@ -26,8 +26,8 @@ from memagent.errors import ModelError
 from memagent.memory.embedding import MiniLM
 from memagent.model.decoding import READ_JUDGE, WRITE_JUDGE, Judge, ReadSearch, WriteSearch, spans
 from memagent.model.marks import Marks
+from memagent.model.opinions import FittedScorer, RelationScorer
 from memagent.model.pool import CachePool, Entry
-from memagent.model.relations import RelationHead, RelationScorer
 from memagent.model.seam import Draft, DraftRequest, WriteRequest
 from memagent.model.tree import Scored, score_paths
 from memagent.ontology import default_ontology
@@ -35,7 +35,7 @@ from memagent.triples import Triple
 
 WRITE, READ = "write", "read"
 BARE = ""  # no adapter
-RELATIONS = "relations.safetensors"
+OPINIONS = "opinions.safetensors"
 ALONE = 0.4  # confidence from which a sentence read without its context counts as read
 MERGED_BELOW = 200_000_000  # parameters; a copy of the base for each adapter costs less than the adapters' own products
 
@@ -267,6 +267,6 @@ def load_local(
         warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for a deprecated name; no concern of a user
         networks = _under_adapters(network.eval(), adapter_folder)
     limits = Limits.load(adapter_folder / "calibration.json")
-    head = adapter_folder / RELATIONS
-    second = RelationHead.load(MiniLM(), head) if head.exists() else None
+    opinions = adapter_folder / OPINIONS
+    second = FittedScorer.load(MiniLM(), opinions) if opinions.exists() else None
     return LocalModel(networks, tokenizer, limits, relations or default_ontology().names, second=second, max_tokens=max_tokens)

@@ -1,4 +1,4 @@
-"""`python -m memagent train ...`: tokenizer, prepare, base, write, read, relations, pack, calibrate; show and stats to look at examples.
+"""`python -m memagent train ...`: tokenizer, prepare, base, write, read, opinions, pack, calibrate; show and stats to look at examples.
 
 A run is a folder (`runs/mini` unless `--run` says otherwise): tokenizer, shards, checkpoints with their recipes and logs. Every
 step goes on where it was interrupted; a file called `stop` in the folder ends it after the next update.
@@ -17,17 +17,16 @@ from torch import nn
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from memagent.errors import InvalidInput, ModelError
-from memagent.memory.embedding import MiniLM
-from memagent.model.local import RELATIONS, load_local
+from memagent.model.local import OPINIONS, load_local
 from memagent.model.marks import Marks
 from memagent.training.calibrate import calibrate
 from memagent.training.examples import Teacher
 from memagent.training.finetune import adapter_recipe, save_adapter, with_adapter
 from memagent.training.grammar.engine import Grammar
 from memagent.training.grammar.phrasings import phrasings
+from memagent.training.opinions import Lessons, by_length, endless, new_encoder, save, teach
 from memagent.training.prepare import mixer, prepare
 from memagent.training.pretrain import Recipe, Shape, new_base, train
-from memagent.training.relations import asked_phrasings, fit, fresh, stated_phrasings, stated_sentences
 from memagent.training.shards import Shard
 from memagent.training.stats import RELATION_HEAD, SOURCE_HEAD, count_source, relation_rows
 from memagent.training.tokens import tokenizer_texts, train_tokenizer
@@ -52,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--run", type=Path, default=Path("runs/mini"), help="the run's folder")
     parser.add_argument("--out", type=Path, help="pack, calibrate: the model's folder")
     parser.add_argument("--tokens", type=int, help="how long to train")
+    parser.add_argument("--steps", type=int, default=2400, help="opinions: how long to train, in batches of 64")
     parser.add_argument("--vocabulary", type=int, default=Shape().vocabulary, help="tokenizer: its size")
     parser.add_argument("--only", nargs="*", default=(), help="prepare: only these shards")
     parser.add_argument("--count", type=int, default=10, help="show, calibrate: how many examples of each kind")
@@ -116,10 +116,12 @@ def train_adapter(args: argparse.Namespace) -> None:
     save_adapter(model, name, args.run)
 
 
-def fit_relations(args: argparse.Namespace) -> None:
-    """Fit the relation head."""
-    stated = [*stated_phrasings(), *stated_sentences(_data(args), most=60)]
-    fit(MiniLM(), fresh(stated), fresh(asked_phrasings()), args.run / RELATIONS, args.seed)
+def train_opinions(args: argparse.Namespace) -> None:
+    """Train the second opinion."""
+    encoder, tokenizer = new_encoder(args.seed)
+    lessons = by_length(endless(Lessons.of(_data(args), args.seed)))
+    teach(encoder, tokenizer, lessons, args.steps, checkpoint=args.run / "opinions.ckpt")
+    save(encoder, args.run / OPINIONS)
 
 
 def fit_judges(args: argparse.Namespace) -> None:
@@ -140,8 +142,8 @@ def pack(args: argparse.Namespace) -> None:
     for name in ADAPTERS:
         shutil.copytree(args.run / name, args.out / name, dirs_exist_ok=True)
         (args.out / name / "README.md").unlink(missing_ok=True)
-    if (args.run / RELATIONS).exists():
-        shutil.copy(args.run / RELATIONS, args.out / RELATIONS)
+    if (args.run / OPINIONS).exists():
+        shutil.copy(args.run / OPINIONS, args.out / OPINIONS)
 
 
 def show(args: argparse.Namespace) -> None:
@@ -181,7 +183,7 @@ COMMANDS = {
     "base": train_base,
     "write": train_adapter,
     "read": train_adapter,
-    "relations": fit_relations,
+    "opinions": train_opinions,
     "pack": pack,
     "calibrate": fit_judges,
     "show": show,

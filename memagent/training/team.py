@@ -62,6 +62,6 @@ class Team:
         with torch.no_grad():
             flat = torch.cat([tensor.reshape(-1) * factor for tensor, factor in zip(tensors, factors, strict=True)])
             dist.all_reduce(flat)
-            parts = flat.split([tensor.numel() for tensor in tensors])
+            parts = torch.split(flat, [tensor.numel() for tensor in tensors])
             for tensor, part in zip(tensors, parts, strict=True):
                 tensor.copy_(part.view_as(tensor))

@@ -1,0 +1,175 @@
+"""What a sentence states and what a question asks, judged by the embedder: a second opinion beside the language model's.
+
+MiniLM, with a LoRA of our own merged in, reads the text once. Two spans of it and the whole give the relation between them (or
+none); one span and the whole give what is asked about it (`training/opinions.py` fits all this on the teacher's examples). A
+small language model writes well-formed calls and copies names; MiniLM has read enough to know that somebody who "gets a salary
+from" a firm is employed there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from safetensors import safe_open
+
+from memagent.memory.embedding import MiniLM, Vectors
+
+NOTHING = ""  # no relation: nothing is stated, nothing is asked
+Asked = tuple[str, bool]  # relation, and whether its subject is asked for
+Span = tuple[int, int]
+Layer = tuple[Vectors, Vectors]  # weight (out, in), bias (out,)
+WHOLE: Span = (0, 0)  # the token before the text stands for the speaker, who has no span
+SUBJECTS, OBJECTS = 6, 10  # spans of a sentence that are tried on either side
+
+
+class Stated(Protocol):
+    """What one sentence states."""
+
+    def likeliest(self, count: int) -> list[tuple[str, str]]:
+        """Pairs (subject, object) between which something is stated, the likeliest first."""
+
+    def relations(self, subject: str, target: str) -> Mapping[str, float]:
+        """Log-probabilities of the relations between them; `NOTHING` is one. Empty for names that are not in the sentence."""
+
+
+class RelationScorer(Protocol):
+    """A second opinion on relations."""
+
+    def stated(self, focus: str, names: Sequence[str], far: Sequence[str], speaker: str) -> Stated:
+        """Of a sentence: `names` are its spans, `far` names that only its context has; `speaker` is "I"."""
+
+    def asked(self, question: str, entities: Sequence[str], speaker: str) -> dict[str, dict[Asked, float]]:
+        """Of a question, a table for each entity: what is asked about it."""
+
+
+def laid_out(focus: str, far: Sequence[str]) -> tuple[str, int]:
+    """The text that the encoder reads, and where the focus begins in it: names of the context stand before."""
+    before = "".join(f"{name}. " for name in far)
+    return before + focus, len(before)
+
+
+def locate(text: str, begin: int, name: str) -> Span | None:
+    """Where a name stands: first in the focus (from `begin` on), then before it; whatever the case."""
+    pattern = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
+    found = pattern.search(text, begin) or pattern.search(text, 0, begin)
+    return found.span() if found and name else None
+
+
+def tokens_of(span: Span, offsets: Sequence[Span]) -> Span | None:
+    """First and last token of a stretch of characters; None if no token is in it."""
+    inside = [i for i, (start, end) in enumerate(offsets) if start < span[1] and end > span[0] and end > start]
+    return (inside[0], inside[-1]) if inside else None
+
+
+class Sentence:
+    """`Stated` over the encoder's states of one sentence; pairs are worked out when they are asked for."""
+
+    def __init__(self, classes: Sequence[str], left: Mapping[str, Vectors], right: Mapping[str, Vectors], out: Layer) -> None:
+        self._classes = list(classes)
+        self._left, self._right = left, right  # by name, likeliest first: each (hidden,)
+        self._out = out
+        self._tables: dict[tuple[str, str], dict[str, float]] = {}
+
+    def likeliest(self, count: int) -> list[tuple[str, str]]:
+        """See `Stated`."""
+        subjects, objects = list(self._left)[:SUBJECTS], list(self._right)[:OBJECTS]
+        pairs = [(s, o) for s in subjects for o in objects if s.casefold() != o.casefold()]
+        self._work_out(pairs)
+        return sorted(pairs, key=lambda pair: self._tables[pair][NOTHING])[:count]
+
+    def relations(self, subject: str, target: str) -> Mapping[str, float]:
+        """See `Stated`."""
+        if subject not in self._left or target not in self._right:
+            return {}
+        self._work_out([(subject, target)])
+        return self._tables[subject, target]
+
+    def _work_out(self, pairs: Sequence[tuple[str, str]]) -> None:
+        fresh = [pair for pair in pairs if pair not in self._tables]
+        if fresh:
+            hidden = np.stack([self._left[s] + self._right[o] for s, o in fresh])
+            for pair, row in zip(fresh, _log_softmax(_gelu(hidden), self._out), strict=True):
+                self._tables[pair] = dict(zip(self._classes, row, strict=True))
+
+
+class FittedScorer:
+    """`RelationScorer` on MiniLM with the fitted LoRA and heads."""
+
+    def __init__(self, encoder: MiniLM, weights: Mapping[str, Vectors], stated: Sequence[str], asked: Sequence[Asked]) -> None:
+        self.encoder = encoder
+        self.weights = weights
+        self._stated = list(stated)
+        self._asked = list(asked)
+
+    @classmethod
+    def load(cls, encoder: MiniLM, path: Path) -> FittedScorer:
+        """From a safetensors file whose metadata name the classes."""
+        with safe_open(path, "np") as file:
+            names = file.metadata()
+            weights = {key: file.get_tensor(key).astype(np.float32) for key in file.keys()}  # noqa: SIM118 - not a dict
+        adapted = [key.removesuffix(".lora_A") for key in weights if key.endswith(".lora_A")]
+        scale = float(names["scale"])
+        deltas = {f"{key}.weight": scale * weights.pop(f"{key}.lora_B") @ weights.pop(f"{key}.lora_A") for key in adapted}
+        asked = [(name.removeprefix("~"), name.startswith("~")) for name in names["asked"].split("\n")]
+        return cls(encoder.adapted(deltas), weights, names["stated"].split("\n"), asked)
+
+    def stated(self, focus: str, names: Sequence[str], far: Sequence[str], speaker: str) -> Sentence:
+        """See `RelationScorer`."""
+        places, states = self._read(focus, [*names, *far], far, speaker)
+        spans = _spans(states, list(places.values()))
+        sides = spans @ self.weights["side.weight"].T + self.weights["side.bias"]
+        left = self._layer("subject", spans) + states[0] @ self.weights["stated.weight"].T
+        right = spans @ self.weights["object.weight"].T
+        rows = dict(zip(places, range(len(places)), strict=True))
+        orders = [sorted(rows, key=lambda name, side=side: -sides[rows[name], side]) for side in (0, 1)]  # type: ignore[misc]
+        out = (self.weights["stated_out.weight"], self.weights["stated_out.bias"])
+        return Sentence(self._stated, {n: left[rows[n]] for n in orders[0]}, {n: right[rows[n]] for n in orders[1]}, out)
+
+    def asked(self, question: str, entities: Sequence[str], speaker: str) -> dict[str, dict[Asked, float]]:
+        """See `RelationScorer`."""
+        far = [e for e in entities if e != speaker and locate(question, 0, e) is None]
+        tables: dict[str, dict[Asked, float]] = {}
+        for also in ([], *([name] for name in far)):  # a name that the question does not have is put before it, alone
+            here = also or [e for e in entities if e not in far]
+            places, states = self._read(question, here, also, speaker)
+            hidden = self._layer("entity", _spans(states, list(places.values()))) + states[0] @ self.weights["asked.weight"].T
+            rows = _log_softmax(_gelu(hidden), (self.weights["asked_out.weight"], self.weights["asked_out.bias"]))
+            tables |= {name: dict(zip(self._asked, row, strict=True)) for name, row in zip(places, rows, strict=True)}
+        return tables
+
+    def _read(self, focus: str, names: Sequence[str], far: Sequence[str], speaker: str) -> tuple[dict[str, Span], Vectors]:
+        """The first and last token of each name, and the states of all tokens."""
+        text, begin = laid_out(focus, far)
+        offsets, states = self.encoder.read(text)
+        places: dict[str, Span] = {}
+        for name in names:
+            span = WHOLE if name == speaker else locate(text, begin, name)
+            place = WHOLE if span == WHOLE else tokens_of(span, offsets) if span else None
+            if place is not None:
+                places[name] = place
+        return places, states
+
+    def _layer(self, name: str, inputs: Vectors) -> Vectors:
+        outputs: Vectors = inputs @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
+        return outputs
+
+
+def _spans(states: Vectors, places: Sequence[Span]) -> Vectors:
+    """(N, 2 size): the states of first and last token."""
+    ends = np.array(places, dtype=np.int64).reshape(-1, 2)
+    return np.concatenate([states[ends[:, 0]], states[ends[:, 1]]], axis=1)
+
+
+def _gelu(x: Vectors) -> Vectors:
+    return np.asarray(0.5 * x * (1.0 + np.tanh(0.7978845608 * (x + 0.044715 * x**3))), dtype=np.float32)
+
+
+def _log_softmax(hidden: Vectors, out: Layer) -> list[list[float]]:
+    logits = hidden @ out[0].T + out[1]
+    logits = logits - logits.max(axis=1, keepdims=True)
+    rows: list[list[float]] = (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).tolist()
+    return rows
