@@ -1,0 +1,99 @@
+"""The second opinion: what it is taught, and that the shipped form computes what was trained."""
+
+import random
+
+import pytest
+import torch
+
+from memagent.memory import MiniLM
+from memagent.model.opinions import NOTHING, WHOLE, FittedScorer
+from memagent.training import opinions
+from memagent.training.opinions import Batch, Lessons, Reading, new_encoder, save, stated
+from memagent.triples import Triple
+
+FOCUS = "My sister Anna Lund lives in Oslo and works for Equinor."
+TRIPLES = (Triple("user", "sister", "Anna Lund"), Triple("Anna Lund", "residence", "Oslo"), Triple("Anna Lund", "employer", "Equinor"))
+
+
+def named(reading: Reading) -> list[tuple[str, str, str]]:
+    """Pairs with their names; the speaker's is empty."""
+    text = [reading.text[start:end] for start, end in reading.spans]
+    return [(text[i], relation, text[j]) for i, j, relation in reading.pairs]
+
+
+def test_right_pairs_are_all_there_and_no_wrong_one_is_right():
+    reading = stated(random.Random(1), FOCUS, [], TRIPLES, "user")
+    right = [pair for pair in named(reading) if pair[1] != NOTHING]
+    assert right == [("", "sister", "Anna Lund"), ("Anna Lund", "residence", "Oslo"), ("Anna Lund", "employer", "Equinor")]
+    wrong = {(i, j) for i, j, relation in reading.pairs if relation == NOTHING}
+    assert len(wrong) == opinions.NEGATIVES
+    assert wrong.isdisjoint((i, j) for i, j, relation in reading.pairs if relation != NOTHING)
+
+
+def test_a_subject_of_the_context_stands_before_the_sentence():
+    reading = stated(random.Random(1), "She moved to Rome.", ["Bob", "Anna"], [Triple("Anna", "residence", "Rome")], "user")
+    assert reading.text == "Bob. Anna. She moved to Rome."
+    assert ("Anna", "residence", "Rome") in named(reading)
+
+
+def test_a_partly_annotated_sentence_teaches_only_spoilt_spans():
+    triples = [Triple("Anna Lund", "residence", "Oslo")]
+    reading = stated(random.Random(1), FOCUS, [], triples, "user", partial=True)
+    wrong = [(s, o) for s, relation, o in named(reading) if relation == NOTHING]
+    assert wrong
+    for subject, target in wrong:
+        assert (subject == "Anna Lund") != (target == "Oslo")
+        assert {"Anna", "Lund"} & set(subject.split()) or "Oslo" in target
+
+
+def test_a_name_that_is_nowhere_teaches_nothing():
+    assert stated(random.Random(1), "Hello.", [], TRIPLES, "user") is None
+
+
+@pytest.mark.parametrize("kind", ["told", "asked", "kin", "spoken"])
+def test_lessons_point_at_places_of_their_text(kind):
+    lessons = Lessons(3, "train")
+    drawn = [reading for _ in range(40) if (reading := getattr(lessons, kind)())]
+    assert drawn
+    for reading in drawn:
+        assert all(span == WHOLE or reading.text[span[0] : span[1]].strip() for span in reading.spans)
+        assert {i for pair in reading.pairs for i in pair[:2]} | {i for i, _ in reading.asked} <= set(range(len(reading.spans)))
+    labels = {label for reading in drawn for _, label in reading.asked} | {p[2] for r in drawn for p in r.pairs}
+    assert (labels - {NOTHING} == set()) == (kind == "spoken")
+
+
+def test_the_shipped_form_says_what_the_trained_one_does(tmp_path):
+    encoder, tokenizer = new_encoder(1)
+    encoder.eval()
+    with torch.no_grad():
+        for name, parameter in encoder.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.02)
+            if name.startswith("heads"):
+                parameter.mul_(3.0)
+    save(encoder, tmp_path / "opinions.safetensors")
+    scorer = FittedScorer.load(MiniLM(), tmp_path / "opinions.safetensors")
+
+    reading = stated(random.Random(1), FOCUS, ["Bob"], TRIPLES, "user")
+    names = [reading.text[start:end] or "user" for start, end in reading.spans]
+    batch = Batch.of([reading], tokenizer, encoder.classes)
+    with torch.inference_mode():
+        states = encoder.states(batch.ids, batch.mask)
+        wanted = encoder.pairs(states, batch.pairs[:, 0], batch.pairs[:, 1:3], batch.pairs[:, 3:5]).log_softmax(-1)
+    sentence = scorer.stated(FOCUS, [name for name in names if name != "Bob"], ["Bob"], "user")
+    for (i, j, _), row in zip(reading.pairs, wanted, strict=True):
+        table = sentence.relations(names[i], names[j])
+        assert list(table) == encoder.classes["stated"]
+        assert torch.tensor(list(table.values())) == pytest.approx(row, abs=0.02)
+    assert sentence.relations("Anna Lund", "Paris") == {}
+    pairs = sentence.likeliest(5)
+    nothing = [sentence.relations(*pair)[NOTHING] for pair in pairs]
+    assert nothing == sorted(nothing)
+
+    question = Reading("Anna. Where does my sister live?", (WHOLE, (0, 4)), asked=((0, "sister"), (1, "residence")))
+    batch = Batch.of([question], tokenizer, encoder.classes)
+    with torch.inference_mode():
+        wanted = encoder.questions(encoder.states(batch.ids, batch.mask), batch.asked[:, 0], batch.asked[:, 1:3]).log_softmax(-1)
+    tables = scorer.asked("Where does my sister live?", ["Anna"], "user")
+    assert torch.tensor(list(tables["Anna"].values())) == pytest.approx(wanted[1], abs=0.02)
+    assert set(scorer.asked("Where do I live?", ["user", "Anna"], "user")) == {"user", "Anna"}
