@@ -71,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
         made["add"].add_argument(name, metavar=name[0].upper(), help=f"its {name}")
     for command, number in (("forget", "+"), ("history", "*")):
         made[command].add_argument("what", metavar="NAME", nargs=number, help="one name, or the subject, relation and object of a triple")
+    made["forget"].add_argument("--with-conversations", action="store_true", help="erase kept conversations too in which it was said")
     made["undo"].add_argument("change", metavar="NUMBER", nargs="?", type=int, help="the change, as `history` numbers it")
     made["ingest"].add_argument("file", metavar="FILE", nargs="+", help="text files, UTF-8")
     made["export"].add_argument(

@@ -58,6 +58,28 @@ memory.match(Query("Zorblax Quimbly", "likes", None))
         assert memory.doctor().ok
 
 
+@pytest.mark.parametrize("where", ["type(space.index).delete", "type(space.database).erase_traces"])
+def test_a_crash_within_forgetting_is_made_good(memory_home, memory_settings, where):
+    """The process dies when SQL has forgotten and the index, or the files, have not."""
+    code = f"""
+from memagent import Provenance
+told = Provenance("chat", "Zorblax Quimby likes jazz.")
+memory.add([Triple("Zorblax Quimby", "is fed up with", "jazz", provenance=(told,)), Triple("Bob", "likes", "jazz", provenance=(told,))])
+memory.match(Query("Zorblax Quimbly", "is tired of", None))
+memory.passages("Quimby")
+space = memory._space
+{where} = lambda *_: os._exit(9)
+memory.forget("Zorblax Quimby")
+"""
+    assert run(code, memory_home).returncode == 9
+    with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
+        assert [path.name for path in memory_home.rglob("*") if path.is_file() and b"quimby" in path.read_bytes().lower()] == []
+        report = memory.doctor()
+        assert (report.ok, report.pending, report.vectors) == (True, 1, 2)
+        assert [match.text for match in memory.passages("██████████████ likes jazz.")] == ["██████████████ likes jazz."]
+        assert memory.doctor().ok
+
+
 def test_a_killed_writer_loses_nothing_that_it_was_told_is_written(memory_home, memory_settings):
     code = """
 for number in range(30):

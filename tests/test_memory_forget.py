@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import create_engine, inspect, text
 
 from memagent import Provenance, Query, Triple
-from memagent.memory import ForgetReport
+from memagent.memory import CharacterEmbedder, ForgetReport, Memory
 
 pytestmark = pytest.mark.databases
 
@@ -66,14 +66,22 @@ def test_forgetting_an_entity_leaves_no_trace(told, traces):
     assert told.doctor().ok
 
 
-def test_a_new_index_file_holds_nothing_that_lay_in_the_heap(memory, memory_home):
+@pytest.mark.databases("sqlite")
+def test_a_new_index_file_holds_nothing_that_lay_in_the_heap(memory_home, memory_settings):
+    """Chroma makes the files anew in each process, at the first use, until it first has a thousand vectors to write."""
     heap = [bytearray(b"Zorblax Quimby" * 12_000) for _ in range(200)]
     del heap
-    memory.add([Triple("Ada", "residence", "Oslo")])
-    memory.match(Query("Adda", "residence", None))
-    files = list(memory_home.rglob("data_level0.bin"))
-    assert files
-    assert all(set(path.read_bytes()) == {0} for path in files)
+    uses = (
+        lambda memory: (memory.add([Triple("Ada", "residence", "Oslo")]), memory.match(Query("Adda", "residence", None))),
+        lambda memory: memory.match(Query("Adda", "residence", None)),
+        lambda memory: memory.forget("Ada"),
+    )
+    for use in uses:
+        with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
+            use(memory)
+            files = list(memory_home.rglob("data_level0.bin"))
+            assert files
+            assert all(set(path.read_bytes()) == {0} for path in files)
 
 
 def test_an_export_after_forgetting_holds_nothing_of_it(told, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,11 +19,11 @@ from memagent.agent.nodes import Context, store
 from memagent.agent.writer import propose
 from memagent.config import Settings
 from memagent.errors import InvalidInput
-from memagent.memory import Memory
+from memagent.memory import ForgetReport, Memory
+from memagent.memory.home import CONVERSATIONS
 from memagent.model.seam import LanguageModel
 from memagent.triples import Triple
 
-CONVERSATIONS = "conversations.sqlite"
 MAX_MESSAGE = 20_000  # characters of one message of a conversation
 
 
@@ -141,15 +142,19 @@ class Agent:
 
     # ---- forgetting
 
-    def forget(self, what: str | Triple, *, with_conversations: bool = False) -> Any:
-        """Erase from the memory (see `Memory.forget`), and on request the conversations in which the name was said."""
-        names = [what, *self.memory.names(what)] if isinstance(what, str) else [what.subject, what.object]
-        report = self.memory.forget(what)
+    def forget(self, what: str | Triple, *, with_conversations: bool = False) -> ForgetReport:
+        """Erase from the memory (see `Memory.forget`), and on request the conversations in which it was said.
+
+        A triple was said where both its subject and its object were.
+        """
+        ends = (what,) if isinstance(what, str) else (what.subject, what.object)
+        said = [set(self.conversations_naming((name, *self.memory.names(name)))) for name in ends]
+        report = replace(self.memory.forget(what), conversations=tuple(sorted(set.intersection(*said))))
         if with_conversations:
-            for thread in self.conversations_naming(names):
+            for thread in report.conversations:
                 self._saver.delete_thread(thread)
-            self._connection.execute("pragma wal_checkpoint(truncate)")
             self._connection.execute("vacuum")
+            self._connection.execute("pragma wal_checkpoint(truncate)")
         return report
 
     def conversations_naming(self, names: Iterable[str]) -> list[str]:

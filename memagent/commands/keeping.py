@@ -9,8 +9,8 @@ from memagent.calls import parse_query, render_query
 from memagent.commands.outcome import Outcome
 from memagent.commands.printing import Document, counted, match_document, match_line, triple_document, triple_line, visible
 from memagent.config import Settings
-from memagent.memory import Memory
-from memagent.memory.values import Change
+from memagent.memory import Change, ForgetReport, Memory
+from memagent.memory.home import CONVERSATIONS
 from memagent.triples import Triple
 
 
@@ -37,19 +37,32 @@ def query(args: argparse.Namespace, settings: Settings) -> Outcome:
 def forget(args: argparse.Namespace, settings: Settings) -> Outcome:
     """Erase an entity (one name) or one triple (three), with all that only it needs."""
     what = _entity_or_triple(args.what)
-    with Memory.open(settings=settings) as memory:
-        report = memory.forget(what)
+    report = _forget(what, settings, with_conversations=args.with_conversations)
     document: Document = {
         "triples": report.triples,
         "entities": list(report.entities),
         "passages": report.passages,
         "redacted": report.redacted,
         "also_named": list(report.also_named),
+        "conversations": list(report.conversations),
     }
     lines = [f"Erased {_held(report.triples, len(report.entities), report.passages)}."]
     if report.also_named:
         lines.append(visible(f"Still there, with that name in theirs: {', '.join(report.also_named)}"))
+    if report.conversations:
+        done = "Erased with it" if args.with_conversations else "Said in (--with-conversations erases these too)"
+        lines.append(visible(f"{done}: {', '.join(report.conversations)}"))
     return Outcome(document, lines)
+
+
+def _forget(what: str | Triple, settings: Settings, *, with_conversations: bool) -> ForgetReport:
+    if not (settings.home.expanduser() / CONVERSATIONS).exists():
+        with Memory.open(settings=settings) as memory:
+            return memory.forget(what)
+    from memagent.agent import Agent  # takes a second to import, and is needed only to read conversations
+
+    with Agent.open(settings=settings) as agent:
+        return agent.forget(what, with_conversations=with_conversations)
 
 
 def history(args: argparse.Namespace, settings: Settings) -> Outcome:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from memagent.errors import InvalidInput, StorageFull
 from memagent.memory import browsing, indexing
-from memagent.memory.database import Database
-from memagent.memory.indexing import TABLES
+from memagent.memory.database import Database, copy_sqlite
+from memagent.memory.home import CONVERSATIONS, DATABASE, PARTIAL
+from memagent.memory.names import KINDS, Kind
 from memagent.memory.space import Space
 from memagent.memory.values import DoctorReport
+
+TABLES: dict[Kind, str] = {"entities": "name", "relations": "relation", "passages": "passage"}
+_TEXT: dict[Kind, str] = {"entities": "text", "passages": "text", "relations": "name"}
 
 # What must never be there: what it is called, and a query that counts it.
 _BROKEN = {
@@ -36,52 +40,46 @@ def doctor(space: Space) -> DoctorReport:
     """Everything that is off in this namespace; a backlog of marks is none, the next search or `reindex` works it off."""
     problems = [f"the database: {line}" for line in space.database.integrity()]
     pending = vectors = 0
-    with space.database.read() as connection:
+    with indexing.turn, space.database.read() as connection:
         for what, query in _BROKEN.items():
             if count := connection.execute(text(query), {"space": space.number}).scalar_one():
                 problems.append(f"{count} {what}")
-    for kind in TABLES:
-        with space.database.read() as connection:
-            done = set(
-                map(
-                    str,
-                    connection.execute(
-                        text(f"SELECT id FROM {TABLES[kind]} WHERE namespace = :space AND indexed{_PLAIN[kind]}"), {"space": space.number}
-                    ).scalars(),
-                )
-            )
-            waiting = set(
-                map(
-                    str,
-                    connection.execute(
-                        text(f"SELECT id FROM {TABLES[kind]} WHERE namespace = :space AND NOT indexed"), {"space": space.number}
-                    ).scalars(),
-                )
-            )
-        held = space.index.ids(space.namespace, kind) if space.index.exists() else set()
-        pending += len(waiting)
-        vectors += len(held)
-        if done - held:
-            problems.append(f"{len(done - held)} {kind} are marked as indexed and have no vector; `reindex` repairs it")
-        if held - done - waiting:
-            problems.append(f"{len(held - done - waiting)} vectors belong to no {kind}; `reindex` repairs it")
+        erased = connection.execute(text("SELECT id FROM erasure WHERE namespace = :space"), {"space": space.number})
+        leaving = set(map(str, erased.scalars()))
+        for kind in KINDS:
+            rows = _rows(space, connection, kind)
+            held = space.index.ids(space.namespace, kind) if space.index.exists() else set()
+            pending += len({id_ for id_, mark in rows.items() if mark == "waiting"} | held & leaving)
+            vectors += len(held)
+            if missing := len({id_ for id_, mark in rows.items() if mark == "done"} - held):
+                problems.append(f"{missing} {kind} are marked as indexed and have no vector; `reindex` repairs it")
+            if stray := len(held - rows.keys() - leaving):
+                problems.append(f"{stray} vectors belong to no {kind}; `reindex` repairs it")
     return DoctorReport(browsing.count(space), tuple(problems), pending, vectors)
 
 
-_PLAIN = {"entities": "", "passages": " AND text <> ''"}
+def _rows(space: Space, connection: Connection, kind: Kind) -> dict[str, str]:
+    """Every id in SQL, and whether its vector is "done", "waiting", or "" if it needs none."""
+    query = text(f"SELECT id, indexed, {_TEXT[kind]} FROM {TABLES[kind]} WHERE namespace = :space")
+    return {
+        str(id_): "" if not said.strip() or (kind == "relations" and said in space.ontology) else "done" if indexed else "waiting"
+        for id_, indexed, said in connection.execute(query, {"space": space.number})
+    }
 
 
 def reindex(space: Space) -> int:
     """Make the vectors of this namespace again from SQL; returns how many names and passages were indexed."""
     with space.database.write() as connection:
         indexing.mark_all(connection, space.number)
-    for kind in ("entities", "relations", "passages"):
+    for kind in KINDS:
         space.index.drop(space.namespace, kind)
-    return sum(indexing.catch_up(space, kind, None) for kind in TABLES)
+    return sum(indexing.catch_up(space, kind, None) for kind in indexing.TABLES)
 
 
-def backup(space: Space, folder: Path) -> Path:
-    """A copy of the whole memory (all namespaces) in a new folder, while others use it; it makes its own vectors again.
+def backup(space: Space, home: Path, folder: Path) -> Path:
+    """A copy of the whole memory (all namespaces, all conversations) in a new folder, while others use it.
+
+    It makes its own vectors again. Until it is whole, its database has another name: a copy that was broken off is no memory.
 
     Raises:
         InvalidInput: the folder is there already and not empty.
@@ -92,9 +90,11 @@ def backup(space: Space, folder: Path) -> Path:
             raise InvalidInput(f"{folder} is not empty", hint="name a new folder")
     except OSError as error:
         raise StorageFull(f"{folder} cannot be written: {error.strerror}") from error
-    path = folder / "memory.sqlite"
-    space.database.copy_to(path)
-    copy = Database.at(path)
+    partial = folder / PARTIAL
+    space.database.copy_to(partial)
+    if (home / CONVERSATIONS).exists():
+        copy_sqlite(home / CONVERSATIONS, folder / CONVERSATIONS)
+    copy = Database.at(partial)
     try:
         with copy.write() as connection:
             connection.execute(text("DELETE FROM setting WHERE key = 'identity'"))  # its vectors are not those of the first
@@ -102,4 +102,5 @@ def backup(space: Space, folder: Path) -> Path:
                 indexing.mark_all(connection, number)
     finally:
         copy.close()
+    partial.rename(folder / DATABASE)
     return folder

@@ -80,18 +80,21 @@ class Database:
                 connection.execute(_TURN)
             yield connection
 
-    def erase_traces(self) -> None:
-        """Overwrite what deleted rows left behind, in the file and in its log; a server's log is its keeper's."""
+    def erase_traces(self) -> bool:
+        """Overwrite what deleted rows left behind, in the file and in its log; a server's log is its keeper's.
+
+        False if a reader that does not end still needs the log.
+        """
         if not self.is_sqlite:
             with translated(), self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as server:
                 server.execute(text(f"VACUUM FULL {', '.join(TEXTS)}"))
-            return
+            return True
         with self._writing, translated(), closing(self._engine.raw_connection()) as connection:
-            for command in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
-                cursor = connection.cursor()
-                cursor.execute(command)
-                cursor.fetchall()
-                cursor.close()
+            cursor = connection.cursor()
+            cursor.execute("VACUUM")
+            ((busy, _, _),) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            cursor.close()
+        return not busy
 
     def integrity(self) -> list[str]:
         """What the database itself finds wrong with its files."""
@@ -109,14 +112,8 @@ class Database:
         """
         if not self.is_sqlite:
             raise MemoryFault("a server's database is backed up by its own tools", hint="pg_dump, or `export` for one namespace")
-        with self.read() as connection:
-            target = sqlite3.connect(path)
-            try:
-                source = connection.connection.driver_connection
-                assert isinstance(source, sqlite3.Connection)
-                source.backup(target)
-            finally:
-                target.close()
+        assert self._engine.url.database is not None
+        copy_sqlite(Path(self._engine.url.database), path)
 
     def identity(self) -> str:
         """What tells this database from any other."""
@@ -133,6 +130,12 @@ class Database:
     def close(self) -> None:
         """Give the connections back."""
         self._engine.dispose()
+
+
+def copy_sqlite(source: Path, target: Path) -> None:
+    """Copy a SQLite database that others may be writing to: what was committed, in one piece."""
+    with translated(), closing(sqlite3.connect(source)) as held, closing(sqlite3.connect(target)) as copy:
+        held.backup(copy)
 
 
 def take_ids(connection: Connection, count: int) -> range:

@@ -3,6 +3,9 @@
 Erased are the triples in all their versions, passages that nothing else needs, entities that no triple has any more, with
 their names and vectors, relations that only they had, and the lines of the journal that told of them. A passage that another
 triple needs stays, with the erased names blacked out (offsets keep their meaning). At last the database overwrites the places.
+
+SQL forgets in one transaction, which also notes what is left to do elsewhere; if a crash comes in between, the next opening
+does it.
 """
 
 from __future__ import annotations
@@ -12,11 +15,13 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, text
 
-from memagent.memory import journal, linking, relations
-from memagent.memory.database import chunks, listed
+from memagent.memory import indexing, journal, linking, relations
+from memagent.memory.database import chunks, insert_all, listed
+from memagent.memory.names import KINDS
 from memagent.memory.rows import OF_ENTITY, select_rows
 from memagent.memory.space import Space
 from memagent.memory.spelling import find_all, key
+from memagent.memory.tables import ErasureRow
 from memagent.memory.values import ForgetReport
 from memagent.triples import Triple
 
@@ -32,6 +37,10 @@ UNION SELECT n.entity FROM name n JOIN triple t ON t.object = n.id WHERE n.entit
 _NAMED = text(
     "SELECT text FROM name WHERE namespace = :space AND (lower(text) LIKE :said ESCAPE '\\' OR key LIKE :key ESCAPE '\\') ORDER BY id"
 )
+# `indexed`: a passage that was blacked out has its new vector already.
+_LEFT = text("""
+SELECT n.name, e.kind, e.id, EXISTS (SELECT 1 FROM passage p WHERE p.id = e.id AND p.indexed) AS indexed
+FROM erasure e JOIN namespace n ON n.id = e.namespace ORDER BY e.id""")
 
 
 @dataclass
@@ -61,11 +70,34 @@ def forget(space: Space, what: str | Triple) -> ForgetReport:
         _journal(space, connection)
         journal.note(connection, space.number, change, "forget")
         also = _also_named(space, connection, erased.wanted)
-    space.index.delete(space.namespace, "entities", list(map(str, erased.names)))
-    space.index.delete(space.namespace, "passages", list(map(str, (*erased.passages, *erased.redacted))))
-    space.index.delete(space.namespace, "relations", list(map(str, erased.relations)))
-    space.database.erase_traces()
+        _to_finish(space, connection, change, erased)
+    finish(space)
     return ForgetReport(erased.triples, tuple(erased.entities), len(erased.passages), len(erased.redacted), also)
+
+
+def finish(space: Space) -> None:
+    """Do what a forget, of any namespace, has left to do outside SQL's transaction: vectors, then traces in the files.
+
+    What cannot be done now (a reader holds the log for seconds, the index cannot be reached) is left to the next forget or opening.
+    """
+    with indexing.turn, space.database.read() as connection:
+        left = connection.execute(_LEFT).all()
+        for namespace in {row.name for row in left}:
+            for kind in KINDS:
+                gone = [str(row.id) for row in left if (row.name, row.kind) == (namespace, kind) and not row.indexed]
+                space.index.delete(namespace, kind, gone)
+    if not left or not space.database.erase_traces():
+        return
+    with space.database.write() as connection:
+        _execute(connection, "DELETE FROM erasure WHERE id IN :ids", [row.id for row in left])
+
+
+def _to_finish(space: Space, connection: Connection, change: int, erased: _Erased) -> None:
+    passages = [*erased.passages, *erased.redacted]
+    _execute(connection, "DELETE FROM erasure WHERE id IN :ids", passages)  # one that was blacked out before may be waiting still
+    kinds = {"change": [change], "entities": erased.names, "passages": passages, "relations": erased.relations}
+    rows = [{"id": id_, "namespace": space.number, "kind": kind} for kind, ids in kinds.items() for id_ in ids]
+    insert_all(connection, ErasureRow, rows)
 
 
 def versions_of(space: Space, connection: Connection, triple: Triple, relation: str) -> list[int]:

@@ -3,16 +3,15 @@
 memory.sqlite        the triples and everything about them
 chroma/              the name index
 lock                 held by the one process that has the folder open
-conversations.sqlite the agent's, not ours
+conversations.sqlite the agent's; ours only to copy
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -22,7 +21,10 @@ from memagent.errors import ForeignFolder, InvalidInput, MemoryFault, MemoryLock
 from memagent.memory.database import Database
 from memagent.memory.names import NameIndex
 
-OURS = frozenset(("memory.sqlite", "memory.sqlite-wal", "memory.sqlite-shm", "chroma", "lock", "conversations.sqlite"))
+DATABASE = "memory.sqlite"
+CONVERSATIONS = "conversations.sqlite"
+PARTIAL = "memory.sqlite.partial"  # of a backup that is being written
+OURS = frozenset((DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", "chroma", "lock", CONVERSATIONS))
 SERVERS = "set MEMAGENT_DATABASE_URL and MEMAGENT_CHROMA_URL to servers if several processes are to share a memory"
 
 
@@ -35,7 +37,6 @@ class Store:
     index: NameIndex
     lock: FileLock | None
     users: int = 0
-    on_close: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:
         """One user less; the last one closes."""
@@ -75,7 +76,7 @@ def _open(home: Path, settings: Settings) -> Store:
     _check(home)
     lock = None if settings.database_url and settings.chroma_url else _lock(home)
     try:
-        database = Database(settings.database_url) if settings.database_url else Database.at(home / "memory.sqlite")
+        database = Database(settings.database_url) if settings.database_url else Database.at(home / DATABASE)
         owner = database.identity() if settings.chroma_url else ""
     except MemoryFault:
         if lock is not None:
@@ -99,6 +100,8 @@ def _check(home: Path) -> None:
         held = {entry.name for entry in home.iterdir() if not entry.name.startswith(".")}
     except OSError as error:
         raise StorageFull(f"{home} cannot be used: {error.strerror}", hint="name a folder that this user can write") from error
+    if PARTIAL in held:
+        raise ForeignFolder(f"{home} is a backup that was broken off", hint="remove it and make it again")
     if held and not held & OURS:
         raise ForeignFolder(f"{home} is not a memory: it holds {min(held)!r}", hint="name an empty or a new folder")
 

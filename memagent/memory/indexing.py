@@ -12,6 +12,7 @@ from typing import Literal
 from sqlalchemy import Connection, text
 
 from memagent.memory.database import chunks, listed
+from memagent.memory.names import KINDS
 from memagent.memory.space import Space
 
 BATCH = 512
@@ -23,13 +24,13 @@ TABLES: dict[Indexed, str] = {"entities": "name", "passages": "passage"}
 _CLEAR = {
     kind: text(f"UPDATE {table} SET indexed = :done WHERE id = :id AND text = :text") for kind, table in TABLES.items()
 }  # fmt: skip
-_turn = threading.Lock()
+turn = threading.Lock()  # held while the index is brought into line with SQL
 
 
 def catch_up(space: Space, kind: Indexed, limit: int | None = PATIENCE) -> int:
     """Index up to `limit` of what is marked, newest first; returns how many were."""
     done = 0
-    with _turn:
+    with turn:
         while limit is None or done < limit:
             with space.database.read() as connection:
                 marked = _marked(connection, space.number, kind, BATCH)
@@ -83,15 +84,15 @@ def adopt(space: Space) -> None:
         held = connection.execute(made_by).scalar()
     if held == space.embedder.name:
         return
-    with space.database.write() as connection:
-        connection.execute(text("DELETE FROM setting WHERE key = 'embedder'"))
-        connection.execute(text("INSERT INTO setting (key, value) VALUES ('embedder', :name)"), {"name": space.embedder.name})
-        if held is not None:
+    if held is not None:
+        with space.database.write() as connection:
             spaces = connection.execute(text("SELECT id, name FROM namespace")).all()
             for number, _ in spaces:
                 mark_all(connection, number)
-    if held is not None:
         space.index.drop("", "ontology")
         for _, name in spaces:
-            for kind in ("entities", "relations", "passages"):
+            for kind in KINDS:
                 space.index.drop(name, kind)
+    with space.database.write() as connection:  # last: after a crash it is all done again
+        connection.execute(text("DELETE FROM setting WHERE key = 'embedder'"))
+        connection.execute(text("INSERT INTO setting (key, value) VALUES ('embedder', :name)"), {"name": space.embedder.name})

@@ -22,8 +22,13 @@ def _first_tables(connection: Connection) -> None:
     connection.execute(insert(CounterRow).values(name="id", next=1))
 
 
+def _erasures(connection: Connection) -> None:
+    Base.metadata.tables["erasure"].create(connection, checkfirst=True)  # a new database has all tables from the first migration
+
+
 MIGRATIONS: dict[str, Callable[[Connection], None]] = {
     "2026-11 first tables": _first_tables,
+    "2026-11 erasures": _erasures,
 }
 
 

@@ -20,6 +20,7 @@ from memagent.memory.embedding import Vectors
 
 T = TypeVar("T")
 Kind = Literal["entities", "relations", "passages", "ontology"]
+KINDS: tuple[Kind, ...] = ("entities", "relations", "passages")  # of a namespace
 BATCH = 5000  # Chroma takes 5,461 at once
 _TAKEN = slice(20, 28)  # where the header of a graph file tells how many vectors are in it
 EF_SEARCH = 100  # recall@10 .988 at 100k names, .962 at 32 (libraries.md); the time hardly differs
@@ -35,7 +36,7 @@ class NameIndex:
         self._client: Any = None
         self._collections: dict[str, Any] = {}
         self._lock = threading.Lock()
-        self._writing = threading.Lock()
+        self._writing = threading.RLock()  # held by what makes Chroma write its graphs, and by what blanks them
         self._blanked: set[str] = set()
 
     def upsert(self, namespace: str, kind: Kind, ids: Sequence[str], vectors: Vectors) -> None:
@@ -45,12 +46,8 @@ class NameIndex:
             for first in range(0, len(ids), BATCH):
                 collection.upsert(ids=list(ids[first : first + BATCH]), embeddings=vectors[first : first + BATCH])
 
-        name = self._name(namespace, kind)
         with self._writing:
             self._on(namespace, kind, put)
-            if self.url is None and name not in self._blanked:
-                _blank_new_files(self.folder)
-                self._blanked.add(name)
 
     def nearest(self, namespace: str, kind: Kind, vector: Vectors, count: int) -> list[tuple[str, float]]:
         """Up to `count` ids with their cosine similarity to `vector` (size,), nearest first."""
@@ -84,7 +81,8 @@ class NameIndex:
             for first in range(0, len(ids), BATCH):
                 collection.delete(ids=list(ids[first : first + BATCH]))
 
-        self._on(namespace, kind, take)
+        with self._writing:
+            self._on(namespace, kind, take)
 
     def drop(self, namespace: str, kind: Kind) -> None:
         """Take a whole collection away."""
@@ -117,13 +115,20 @@ class NameIndex:
 
     def _on(self, namespace: str, kind: Kind, work: Callable[[Any], T]) -> T:
         """Do it to the collection; once more if another process of the server has made that anew meanwhile."""
+        name = self._name(namespace, kind)
         collection = self._collection(namespace, kind)
-        with _translated(), suppress(_not_found()):
-            return work(collection)
-        self._collections.pop(self._name(namespace, kind), None)
-        collection = self._collection(namespace, kind)
-        with _translated():
-            return work(collection)
+        try:
+            with _translated(), suppress(_not_found()):
+                return work(collection)
+            self._collections.pop(name, None)
+            collection = self._collection(namespace, kind)
+            with _translated():
+                return work(collection)
+        finally:
+            if self.url is None and name not in self._blanked:  # its first use, be it only a search, may have made its files anew
+                with self._writing:
+                    _blank_new_files(self.folder)
+                self._blanked.add(name)
 
     def _name(self, namespace: str, kind: Kind) -> str:
         return f"{kind}-{hashlib.sha256(f'{self.owner}{namespace}'.encode()).hexdigest()[:40]}"
@@ -145,6 +150,8 @@ class NameIndex:
     def _open(self) -> Any:
         with self._lock:
             if self._client is None:
+                if self.url is None:
+                    _blank_new_files(self.folder)  # those of a process that was killed before it did
                 self._client = _client(self.folder, self.url)
             return self._client
 

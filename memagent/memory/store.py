@@ -61,6 +61,7 @@ class Memory:
             number = namespace_number(store.database, name)
             space = Space(store.database, store.index, embedder or _minilm, ontology, settings.ontology == "open", name, number)
             indexing.adopt(space)
+            forgetting.finish(space)
         except BaseException:
             store.close()
             raise
@@ -217,8 +218,8 @@ class Memory:
         return checkup.doctor(self._space)
 
     def backup(self, path: str | Path) -> Path:
-        """Copy the memory into a new folder while it is in use."""
-        return checkup.backup(self._space, Path(path))
+        """Copy the memory and its conversations into a new folder while they are in use."""
+        return checkup.backup(self._space, self.home, Path(path))
 
     def export(self, path: str | Path, *, format: Format | None = None) -> int:
         """Write the namespace to a file (`jsonl` loses nothing; `csv`, `graphml`, `nt`, `ttl`); returns the number of triples."""

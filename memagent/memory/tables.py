@@ -183,6 +183,18 @@ class ChangeRow(Base, table=True):
     undoes: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
 
 
+class ErasureRow(Base, table=True):
+    """A row that a forget took out of SQL and that is still to be taken out of the index; gone when its traces are, too.
+
+    `kind` is that of the index, or "change" for the forget itself.
+    """
+
+    __tablename__ = "erasure"
+    id: int = Field(sa_column=_id())
+    namespace: int
+    kind: str
+
+
 class MoveRow(Base, table=True):
     """A name that a change gave from one entity to another (merge, split) or created (`before` is None)."""
 

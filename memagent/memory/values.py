@@ -76,7 +76,8 @@ class Change:
 class ForgetReport:
     """What was erased. `redacted` passages stay for other triples, with the forgotten names blacked out.
 
-    `also_named` are entities that stay and whose own name holds the forgotten one ("Anna's dog").
+    `also_named` are entities that stay and whose own name holds the forgotten one ("Anna's dog"), `conversations` those kept
+    by an agent in which it was said; the agent erases them with it when asked to.
     """
 
     triples: int = 0
@@ -84,6 +85,7 @@ class ForgetReport:
     passages: int = 0
     redacted: int = 0
     also_named: tuple[str, ...] = ()
+    conversations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
