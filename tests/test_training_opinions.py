@@ -50,7 +50,13 @@ def test_a_name_that_is_nowhere_teaches_nothing():
     assert stated(random.Random(1), "Hello.", [], TRIPLES, "user") is None
 
 
-@pytest.mark.parametrize("kind", ["told", "asked", "kin", "spoken"])
+def test_what_is_denied_is_taught_as_nothing_between_the_very_names():
+    reading = stated(random.Random(1), "Anna Lund is not allergic to cats.", [], (), "user", denied=["Anna Lund", "cats"])
+    assert ("Anna Lund", NOTHING, "cats") in named(reading)
+    assert ("", NOTHING, "cats") in named(reading)
+
+
+@pytest.mark.parametrize("kind", ["told", "denied", "asked", "kin", "spoken"])
 def test_lessons_point_at_places_of_their_text(kind):
     lessons = Lessons(3, "train")
     drawn = [reading for _ in range(40) if (reading := getattr(lessons, kind)())]
@@ -59,7 +65,7 @@ def test_lessons_point_at_places_of_their_text(kind):
         assert all(span == WHOLE or reading.text[span[0] : span[1]].strip() for span in reading.spans)
         assert {i for pair in reading.pairs for i in pair[:2]} | {i for i, _ in reading.asked} <= set(range(len(reading.spans)))
     labels = {label for reading in drawn for _, label in reading.asked} | {p[2] for r in drawn for p in r.pairs}
-    assert (labels - {NOTHING} == set()) == (kind == "spoken")
+    assert (labels - {NOTHING} == set()) == (kind in ("spoken", "denied"))
 
 
 def test_the_shipped_form_says_what_the_trained_one_does(tmp_path):

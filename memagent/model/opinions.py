@@ -68,8 +68,16 @@ def tokens_of(span: Span, offsets: Sequence[Span]) -> Span | None:
 class Sentence:
     """`Stated` over the encoder's states of one sentence; pairs are worked out when they are asked for."""
 
-    def __init__(self, classes: Sequence[str], left: Mapping[str, Vectors], right: Mapping[str, Vectors], out: Layer) -> None:
+    def __init__(
+        self,
+        classes: Sequence[str],
+        places: Mapping[str, Span],
+        left: Mapping[str, Vectors],
+        right: Mapping[str, Vectors],
+        out: Layer,
+    ) -> None:
         self._classes = list(classes)
+        self._places = places
         self._left, self._right = left, right  # by name, likeliest first: each (hidden,)
         self._out = out
         self._tables: dict[tuple[str, str], dict[str, float]] = {}
@@ -77,7 +85,7 @@ class Sentence:
     def likeliest(self, count: int) -> list[tuple[str, str]]:
         """See `Stated`."""
         subjects, objects = list(self._left)[:SUBJECTS], list(self._right)[:OBJECTS]
-        pairs = [(s, o) for s in subjects for o in objects if s.casefold() != o.casefold()]
+        pairs = [(s, o) for s in subjects for o in objects if self._apart(s, o)]
         self._work_out(pairs)
         return sorted(pairs, key=lambda pair: self._tables[pair][NOTHING])[:count]
 
@@ -87,6 +95,10 @@ class Sentence:
             return {}
         self._work_out([(subject, target)])
         return self._tables[subject, target]
+
+    def _apart(self, one: str, other: str) -> bool:
+        (start, stop), (first, last) = self._places[one], self._places[other]
+        return stop < first or last < start
 
     def _work_out(self, pairs: Sequence[tuple[str, str]]) -> None:
         fresh = [pair for pair in pairs if pair not in self._tables]
@@ -127,7 +139,7 @@ class FittedScorer:
         rows = dict(zip(places, range(len(places)), strict=True))
         orders = [sorted(rows, key=lambda name, side=side: -sides[rows[name], side]) for side in (0, 1)]  # type: ignore[misc]
         out = (self.weights["stated_out.weight"], self.weights["stated_out.bias"])
-        return Sentence(self._stated, {n: left[rows[n]] for n in orders[0]}, {n: right[rows[n]] for n in orders[1]}, out)
+        return Sentence(self._stated, places, {n: left[rows[n]] for n in orders[0]}, {n: right[rows[n]] for n in orders[1]}, out)
 
     def asked(self, question: str, entities: Sequence[str], speaker: str) -> dict[str, dict[Asked, float]]:
         """See `RelationScorer`."""

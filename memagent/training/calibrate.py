@@ -23,7 +23,7 @@ from memagent.training.examples import Teacher
 from memagent.training.grammar.engine import Grammar, literal
 from memagent.triples import SPEAKER, Query, Triple
 
-WEIGHINGS = (0.3, 0.6, 1.0)
+WEIGHINGS = (0.5, 1.0, 2.0)
 ANSWERABLE = 0.67  # share of the questions that the memory could answer
 NO_QUESTION = 0.2  # share of messages that ask nothing
 KEEPS = tuple(k / 20 for k in range(2, 15))
@@ -138,6 +138,15 @@ def _f1(judge: Judge, decisions: Sequence[Decision], keep: float) -> float:
     return 2.0 * sum(passed) / max(1, len(passed) + sum(right for _, right in decisions))
 
 
+def calibration_error(judge: Judge, decisions: Sequence[Decision], bins: int = 10) -> float:
+    """Expected calibration error: the mean distance between confidence and share of right calls, over bins of equal width."""
+    filled: dict[int, list[tuple[float, bool]]] = {}
+    for features, right in decisions:
+        probability = judge.probability(features)
+        filled.setdefault(min(bins - 1, int(probability * bins)), []).append((probability, right))
+    return sum(abs(sum(p - right for p, right in some)) for some in filled.values()) / max(1, len(decisions))
+
+
 def calibrate(model: LocalModel, path: Path, count: int, seed: int) -> str:
     """Fit both judges and write `calibration.json`; returns a table of what each weighing gave."""
     lines, chosen = [], {}
@@ -147,6 +156,9 @@ def calibrate(model: LocalModel, path: Path, count: int, seed: int) -> str:
         best = max(right, key=lambda w: right[w])
         chosen[call] = asdict(fit_judge(tried[best], best))
         lines += [f"{call}: weighing {w}: {right[w]} of {len(tried[w])} right" for w in WEIGHINGS]
+        half = len(tried[best]) // 2
+        error = calibration_error(fit_judge(tried[best][:half], best), tried[best][half:])
+        lines.append(f"{call}: threshold {chosen[call]['keep']}, calibration error {error:.3f} on the half that was not fitted")
     path.write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
     limits = Limits.load(path)
     model.judges(write=limits.write, read=limits.read)

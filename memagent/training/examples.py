@@ -228,7 +228,7 @@ class Teacher:
 
     def _write_question(self, speaker: str | None) -> tuple[list[str], Told]:
         question = self.question()
-        return self._distractors(), Told(question.text)
+        return self._distractors(), Told(question.text, (), (question.fact,))
 
     # ---- read, in conversations
 

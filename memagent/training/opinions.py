@@ -54,9 +54,19 @@ class Reading:
 
 
 def stated(
-    rng: random.Random, focus: str, far: Sequence[str], triples: Sequence[Triple], speaker: str, *, partial: bool = False
+    rng: random.Random,
+    focus: str,
+    far: Sequence[str],
+    triples: Sequence[Triple],
+    speaker: str,
+    *,
+    denied: Iterable[str] = (),
+    partial: bool = False,
 ) -> Reading | None:
-    """A sentence with right and wrong pairs; None where a name cannot be found. `partial`: it may state more than `triples`."""
+    """A sentence with right and wrong pairs; None where a name cannot be found.
+
+    `denied` are names of which it says something that is not so, or asks; `partial`: it may state more than `triples`.
+    """
     text, begin = laid_out(focus, far)
     places: dict[Span, int] = {WHOLE: 0}
     right: dict[tuple[int, int], str] = {}
@@ -65,6 +75,9 @@ def stated(
         if ends[0] is None or ends[1] is None or ends[0] == ends[1]:
             return None
         right[_place(places, ends[0]), _place(places, ends[1])] = triple.relation
+    for name in denied:
+        if span := locate(text, begin, name):
+            _place(places, span)
     gold = [span for span in places if span != WHOLE]
     near, other = _other_spans(rng, text, begin, focus, gold)
     for span in near + ([] if partial else other + [s for name in far if (s := locate(text, begin, name))]):
@@ -74,7 +87,7 @@ def stated(
     if partial:
         wrong = [(i, j) for i, j in wrong if _spoils(flat, i, j, right)]
     rng.shuffle(wrong)
-    wrong.sort(key=lambda pair: -sum(0 < end <= len(gold) for end in pair) + 2 * rng.random())
+    wrong.sort(key=lambda pair: max(pair) > len(gold) and 1.0 + rng.random() - 0.5 * (min(pair) <= len(gold)))
     pairs = [(i, j, relation) for (i, j), relation in right.items()] + [(i, j, NOTHING) for i, j in wrong[:NEGATIVES]]
     return Reading(text, tuple(flat), tuple(pairs))
 
@@ -95,7 +108,7 @@ def _other_spans(rng: random.Random, text: str, begin: int, focus: str, gold: Se
             continue
         overlapping = any(span[0] < end and start < span[1] for start, end in gold)
         (near if overlapping else other).append(span)
-    return near[:5], other[:5]
+    return near[:4] + rng.sample(near[4:], min(3, len(near[4:]))), other[:5]
 
 
 def _spoils(flat: Sequence[Span], i: int, j: int, right: Iterable[tuple[int, int]]) -> bool:
@@ -128,8 +141,8 @@ class Lessons:
     def draw(self) -> Reading:
         """Any reading."""
         while True:
-            kinds: list[Callable[[], Reading | None]] = [self.told, self.asked, self.kin, self.spoken, self.sentence]
-            (draw,) = self.rng.choices(kinds, [6, 4, 0.7, 0.5, 2 if self.real else 0])
+            kinds: list[Callable[[], Reading | None]] = [self.told, self.denied, self.asked, self.kin, self.spoken, self.sentence]
+            (draw,) = self.rng.choices(kinds, [6, 1.5, 4, 0.7, 0.5, 2 if self.real else 0])
             reading = draw()
             if reading is not None and len(reading.text) < 400 and self.overlap.suite(reading.text) is None:
                 return reading
@@ -141,7 +154,14 @@ class Lessons:
         if context and self.rng.random() < 0.3:
             far.append(self.teacher.grammar.fact().subject.name)
             self.rng.shuffle(far)
-        return stated(self.rng, told.text, far, told.triples, speaker or SPEAKER)
+        denied = [] if told.triples else [name.text for fact in told.facts for name in (fact.subject, fact.object)]
+        return stated(self.rng, told.text, far, told.triples, speaker or SPEAKER, denied=denied)
+
+    def denied(self) -> Reading | None:
+        """What is not so, wished, supposed or asked: the same names and words, and nothing stated."""
+        told = self.teacher.grammar.never(self.teacher.grammar.fact())
+        names = [name.text for fact in told.facts for name in (fact.subject, fact.object)]
+        return stated(self.rng, told.text, [], (), SPEAKER, denied=names)
 
     def sentence(self) -> Reading | None:
         """A real one."""

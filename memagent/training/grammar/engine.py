@@ -350,7 +350,7 @@ class Grammar:
             return self.nothing()
         template = self.rng.choice(templates)
         fact = self._suited(fact, template)
-        return Told(fill(template, {"s": fact.subject.text, "o": fact.object.text, "old": fact.object.text}))
+        return Told(fill(template, {"s": fact.subject.text, "o": fact.object.text, "old": fact.object.text}), (), (fact,))
 
     def nothing(self) -> Told:
         """A sentence with nothing in it to be written."""
