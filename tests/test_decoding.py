@@ -72,7 +72,7 @@ class Wanting(LocalModel):
 
 
 @pytest.fixture(scope="module")
-def random_model(tiny_tokenizer):
+def random_model(tiny_tokenizer, marks):
     """A model of random weights with an empty cache, by seed and limits."""
     torch.set_num_threads(1)
 
@@ -85,7 +85,7 @@ def random_model(tiny_tokenizer):
         return LlamaForCausalLM(config).eval()
 
     def make(seed: int = 0, limits: Limits = EAGER, second=None, kind=LocalModel) -> LocalModel:
-        return kind(Networks(network(seed)), tiny_tokenizer, limits, RELATIONS, second=second, max_tokens=8)
+        return kind(Networks(network(seed)), marks, limits, RELATIONS, second=second, max_tokens=8)
 
     return make
 

@@ -208,7 +208,7 @@ def test_examples_and_shards_can_be_looked_at(trained, capsys):
         (["write"], ModelError, "train base"),
         (["pack"], InvalidInput, "model's folder"),
         (["calibrate"], InvalidInput, "packed model's folder"),
-        (["relations"], InvalidInput, "folder of data sets"),
+        (["opinions"], InvalidInput, "folder of data sets"),
         (["stats"], ModelError, "train tokenizer"),
     ],
 )

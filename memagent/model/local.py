@@ -1,7 +1,7 @@
 """The model on this machine: a Hugging Face causal LM with a write and a read adapter (transformers, peft).
 
 `mini` is the embedded one. A folder holds `base/`, `write/`, `read/`, the tokenizer and `calibration.json`; any causal LM of the
-hub works as a base with adapters trained by `python -m memagent train write|read --base NAME`.
+hub works as a base with adapters trained by `python -m memagent train write|read --base NAME`, and without adapters by examples.
 """
 
 from __future__ import annotations
@@ -16,28 +16,31 @@ from threading import RLock
 from typing import Any
 
 import torch
-from peft import PeftModel
+from peft import PeftConfig, PeftModel
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from memagent.calls import ReadCall
+from memagent.calls import ReadCall, WriteCall
+from memagent.config import EMBEDDED_MODEL
 from memagent.errors import ModelError
 from memagent.memory.embedding import MiniLM
-from memagent.model.decoding import READ_JUDGE, WRITE_JUDGE, Judge, ReadSearch, WriteSearch, spans
+from memagent.model.bases import fit_rows, has_marks, load_base, load_tokenizer
+from memagent.model.decoding import READ_JUDGE, WRITE_JUDGE, Judge, ReadSearch, Scorer, WriteSearch, spans
+from memagent.model.fewshot import ASKED, WRITTEN, SpeltMarks, SpeltScorer
 from memagent.model.marks import Marks
 from memagent.model.opinions import FittedScorer, RelationScorer
 from memagent.model.pool import CachePool, Entry
 from memagent.model.seam import Draft, DraftRequest, WriteRequest
 from memagent.model.tree import Scored, score_paths
 from memagent.ontology import default_ontology
-from memagent.triples import Triple
+from memagent.triples import SPEAKER, Triple
 
 WRITE, READ = "write", "read"
 BARE = ""  # no adapter
 OPINIONS = "opinions.safetensors"
 ALONE = 0.4  # confidence from which a sentence read without its context counts as read
 MERGED_BELOW = 200_000_000  # parameters; a copy of the base for each adapter costs less than the adapters' own products
+FP32_BELOW = 1_000_000_000  # parameters; larger ones stay in the type they were saved in, which is half as large
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +85,11 @@ class Networks:
         return self._base
 
 
-def _under_adapters(base: Any, folder: Path) -> Networks:
-    """The base with the adapters of a folder, where it has both."""
+def _under_adapters(base: Any, tokenizer: Any, folder: Path) -> Networks:
+    """The base with both adapters of a folder."""
     paths = {name: folder / name for name in (WRITE, READ)}
-    if not all(path.is_dir() for path in paths.values()):
-        return Networks(base)
+    if PeftConfig.from_pretrained(str(paths[WRITE])).trainable_token_indices:  # the base was not trained with the marks
+        fit_rows(base, tokenizer)
     if base.num_parameters() <= MERGED_BELOW:
         merged = {n: PeftModel.from_pretrained(deepcopy(base), str(p), adapter_name=n).merge_and_unload() for n, p in paths.items()}
         return Networks(base, merged)
@@ -101,7 +104,7 @@ class LocalModel:
     def __init__(
         self,
         networks: Networks,
-        tokenizer: Any,
+        marks: Marks,
         limits: Limits,
         relations: Sequence[str],
         *,
@@ -109,7 +112,7 @@ class LocalModel:
         max_tokens: int = 64,
     ) -> None:
         self.networks = networks
-        self.marks = Marks(tokenizer)
+        self.marks = marks
         self.max_tokens = max_tokens
         self.reach = min(int(getattr(networks.config, "max_position_embeddings", 1024)), 1024)
         self.pool = CachePool()
@@ -128,7 +131,7 @@ class LocalModel:
         """The last turns that fit, up to where the assistant is to speak."""
         marks = self.marks
         pieces = [marks.text(f"{speaker}: {text}") + [marks.end] for speaker, text in turns]
-        budget = self.reach - 2 * self.max_tokens - 2
+        budget = max(self.reach // 3, self.reach - 2 * self.max_tokens - 2)
         kept: list[int] = []
         for i, piece in enumerate(reversed(pieces)):
             if i and len(kept) + len(piece) > budget:
@@ -146,17 +149,10 @@ class LocalModel:
             alone = self.write(replace(request, context=(), known=()))
             if alone and min(t.confidence for t in alone) >= ALONE:
                 return alone
-        marks = self.marks
-        focus = f"{request.speaker}: {request.focus}" if request.speaker else request.focus
-        ids = [marks.begin]
-        for sentence in request.context:
-            ids += marks.text(f"{request.speaker}: {sentence}" if request.speaker else sentence)
-        ids = ids[-self.reach // 2 :]
-        ids += [marks.focus_open, *marks.text(focus), marks.focus_close, marks.write_open]
         here = spans(request.focus)
         names = list(dict.fromkeys([*here, *request.known, *([request.speaker] if request.speaker else [])]))
         with self._lock, torch.inference_mode():
-            scorer = self._scorer(ids, WRITE, "write")
+            scorer = self._scorer(self._to_be_written(request), WRITE, "write")
             return self._writes.search(scorer, request.focus, names, frozenset(here), request.speaker)
 
     def draft(self, request: DraftRequest) -> Draft:
@@ -184,7 +180,16 @@ class LocalModel:
 
     # ---- tokens
 
-    def _scorer(self, ids: list[int], adapter: str, thread: str) -> PrefixScorer:
+    def _to_be_written(self, request: WriteRequest) -> list[int]:
+        """Context and focus, up to where the triples begin."""
+        marks = self.marks
+        focus = f"{request.speaker}: {request.focus}" if request.speaker else request.focus
+        ids = [marks.begin]
+        for sentence in request.context:
+            ids += marks.text(f"{request.speaker}: {sentence}" if request.speaker else sentence)
+        return [*ids[-self.reach // 2 :], marks.focus_open, *marks.text(focus), marks.focus_close, marks.write_open]
+
+    def _scorer(self, ids: list[int], adapter: str, thread: str) -> Scorer:
         return PrefixScorer(self, ids, (thread, adapter))
 
     def _say(self, ids: list[int], request: DraftRequest) -> list[int]:
@@ -196,9 +201,13 @@ class LocalModel:
             following[banned] = float("-inf")
             token = int(following.argmax())
             said.append(token)
-            if token == self.marks.end:
+            if self._ends(token):
                 break
         return said
+
+    def _ends(self, token: int) -> bool:
+        """Whether the turn is over."""
+        return token == self.marks.end
 
     def feed(self, ids: list[int], key: tuple[str, str]) -> tuple[Entry, Tensor]:
         """The cache of `ids` and the log-probabilities after them."""
@@ -241,10 +250,52 @@ class PrefixScorer:
         return score_paths(self.model.networks.under(self.key[1]), self._entry.cache, len(self.ids), self._following, paths)
 
 
+class FewShotModel(LocalModel):
+    """A base that was trained neither for the calls nor with the marks: examples of both stand before everything it reads."""
+
+    def __init__(self, networks: Networks, marks: SpeltMarks, limits: Limits, relations: Sequence[str], **others: Any) -> None:
+        super().__init__(networks, marks, limits, relations, **others)
+        self._spelt = marks
+        written = [self._written(*example) for example in WRITTEN]
+        asked = [self._asked(*example) for example in ASKED]
+        self._lead = {WRITE: self._as_many_as_fit(written), READ: self._as_many_as_fit(asked)}
+        self.reach -= max(map(len, self._lead.values()))
+
+    def _written(self, request: WriteRequest, call: WriteCall) -> list[int]:
+        marks = self.marks
+        ids = self._to_be_written(request)
+        for i, triple in enumerate(call.triples):
+            ids += [marks.next] * (i > 0) + marks.joined((triple.subject, triple.relation, triple.object), marks.side)
+        return [*ids, marks.close]
+
+    def _asked(self, question: str, calls: Sequence[ReadCall], reply: str) -> list[int]:
+        ids = self.prompt([(SPEAKER, question)])
+        for call in calls:
+            ids += [self.marks.read_open, *self._reads.tokens(call.queries[0]), *self.answered(call.answers or ())]
+        return [*ids, *self.marks.text(reply)]
+
+    def _as_many_as_fit(self, examples: Sequence[list[int]]) -> list[int]:
+        """The beginning of a text and the first examples, in half of the reach."""
+        begin = self.marks.tokenizer.bos_token_id
+        ids = [] if begin is None else [begin]
+        for example in map(self._spelt.fed, examples):
+            if len(ids) + len(example) > self.reach // 2:
+                break
+            ids += example
+        return ids
+
+    def _scorer(self, ids: list[int], adapter: str, thread: str) -> Scorer:
+        fed = [*self._lead[adapter], *self._spelt.fed(ids)]
+        return SpeltScorer(PrefixScorer(self, fed, (thread, adapter)), self._spelt)
+
+    def _ends(self, token: int) -> bool:
+        return self._spelt.end_line(token)
+
+
 def load_local(
     model: str, adapters: str | None = None, *, threads: int = 2, max_tokens: int = 64, relations: Sequence[str] | None = None
 ) -> LocalModel:
-    """Load a model folder (base, write, read) or a base by name with adapters from a folder.
+    """Load a model folder (base, write, read), or a base with adapters from a folder, or a base alone that is shown examples.
 
     Raises:
         ModelError: the folder or the adapters are missing or do not fit; says what to do.
@@ -252,21 +303,37 @@ def load_local(
     torch.set_num_threads(threads)
     disable_progress_bar()  # type: ignore[no-untyped-call]  # for weights that load in a moment
     folder = Path(model)
-    base = folder / "base" if (folder / "base").is_dir() else folder
-    adapter_folder = Path(adapters) if adapters else folder
-    tokenizer_folder = folder if (folder / "tokenizer_config.json").exists() else adapter_folder
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(tokenizer_folder if tokenizer_folder.exists() else model))
-        source = str(base if folder.exists() else model)
-        network: Any = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, attn_implementation="sdpa")
-    except (OSError, ValueError, KeyError) as error:
-        first = str(error).splitlines()[0]
-        hint = "MEMAGENT_MODEL names a folder or a model of the hub"
-        raise ModelError(f"the model {model} cannot be loaded: {first}", hint=hint) from error
+    trained = Path(adapters) if adapters else folder
+    tokenizer = load_tokenizer(trained if (trained / "tokenizer_config.json").exists() else model)
+    base = load_base(folder / "base" if (folder / "base").is_dir() else model)
+    if base.num_parameters() <= FP32_BELOW:
+        base.float()
+    adapted = _has_adapters(trained, must=adapters is not None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for a deprecated name; no concern of a user
-        networks = _under_adapters(network.eval(), adapter_folder)
-    limits = Limits.load(adapter_folder / "calibration.json")
-    opinions = adapter_folder / OPINIONS
-    second = FittedScorer.load(MiniLM(), opinions) if opinions.exists() else None
-    return LocalModel(networks, tokenizer, limits, relations or default_ontology().names, second=second, max_tokens=max_tokens)
+        networks = _under_adapters(base, tokenizer, trained) if adapted else Networks(base)
+    limits = Limits.load(trained / "calibration.json")
+    names = relations or default_ontology().names
+    if has_marks(tokenizer):
+        return LocalModel(networks, Marks(tokenizer), limits, names, second=_second(trained), max_tokens=max_tokens)
+    marks = SpeltMarks(tokenizer, base.get_output_embeddings().weight.shape[0])
+    return FewShotModel(networks, marks, limits, names, second=_second(trained, EMBEDDED_MODEL), max_tokens=max_tokens)
+
+
+def _has_adapters(folder: Path, must: bool) -> bool:
+    """Whether both adapters are there.
+
+    Raises:
+        ModelError: one of them is missing, or both that were asked for.
+    """
+    missing = [name for name in (WRITE, READ) if not (folder / name).is_dir()]
+    if len(missing) == 1 or (missing and must):
+        hint = f"train it with: python -m memagent train {missing[0]}"
+        raise ModelError(f"{folder} has no adapter {missing[0]}", hint=hint)
+    return not missing
+
+
+def _second(*folders: Path) -> FittedScorer | None:
+    """The second opinion of the first of these folders that has one."""
+    found = next((path for folder in folders if (path := folder / OPINIONS).exists()), None)
+    return None if found is None else FittedScorer.load(MiniLM(), found)

@@ -3,7 +3,7 @@
 Each mark of `calls.py` is one token that only the program or the sampler can put down: text is encoded with
 `split_special_tokens`, so nothing that a user types becomes a mark. Every stretch of text and every name is encoded
 with one space before it; a name then has the same tokens in a call as in the middle of a sentence, which makes copying
-a matter of attention and not of spelling.
+a matter of attention and not of spelling. A tokenizer that puts this space there itself is given none.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from memagent import calls
 
 BEGIN, END = "<|begin|>", "<|end|>"  # of a document or conversation; of a turn
+SPACES = ("▁", "Ġ")  # how tokenizers write a space inside a token
 NEXT_TOKEN = "<;>"  # ";" is a common character; its mark needs a spelling of its own
 MARK_TOKENS = (
     BEGIN,
@@ -32,9 +33,9 @@ MARK_TOKENS = (
 class Marks:
     """The ids of the marks in one tokenizer, and text to and from ids."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, ids: Iterable[int] | None = None) -> None:
         self.tokenizer = tokenizer
-        self.ids: tuple[int, ...] = tuple(tokenizer.convert_tokens_to_ids(list(MARK_TOKENS)))
+        self.ids: tuple[int, ...] = tuple(tokenizer.convert_tokens_to_ids(list(MARK_TOKENS)) if ids is None else ids)
         (
             self.begin,
             self.end,
@@ -49,6 +50,8 @@ class Marks:
         ) = self.ids
         self._spelling = dict(zip(self.ids, MARK_TOKENS, strict=True))
         self._spelling[self.next] = calls.NEXT
+        letter = tokenizer.convert_ids_to_tokens(tokenizer("a", add_special_tokens=False)["input_ids"])[0]
+        self._space = "" if letter.startswith(SPACES) else " "
 
     def text(self, text: str) -> list[int]:
         """Ids of a stretch of text or a name, with one space before it; never a mark."""
@@ -56,7 +59,7 @@ class Marks:
 
     def texts(self, texts: Iterable[str]) -> list[list[int]]:
         """`text` for many."""
-        spaced = [" " + text.lstrip(" ") for text in texts]
+        spaced = [self._space + text.lstrip(" ") for text in texts]
         if not spaced:
             return []
         encoded = self.tokenizer(spaced, add_special_tokens=False, split_special_tokens=True)

@@ -79,7 +79,7 @@ def grow(model: Any, cache: Any, length: int, trees: Sequence[tuple[int, Tree]])
         allowed[row:end, :place] = True
         allowed[row:end, length + row : length + end] = tree.ancestry()
         row = end
-    bias = torch.zeros(allowed.shape).masked_fill_(~allowed, torch.finfo(torch.float32).min)
+    bias = torch.zeros(allowed.shape, dtype=model.dtype).masked_fill_(~allowed, torch.finfo(model.dtype).min)
     output = model(
         input_ids=torch.tensor([tokens]),
         position_ids=torch.tensor([positions]),
