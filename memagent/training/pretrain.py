@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from memagent.training.shards import Mixer, Shard, Window
 from memagent.training.team import Team
@@ -63,6 +63,7 @@ class Recipe:
     tokens: int = 15_000_000
     length: int = 256
     batch: int = 24
+    at_once: int = 24  # windows of one forward pass
     matrix_rate: float = 0.02
     other_rate: float = 3e-3
     decay_from: float = 0.5
@@ -91,17 +92,29 @@ def tensors(windows: Sequence[Window]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return ids, weights, positions, mask[:, None]
 
 
-def weighted_loss(model: LlamaForCausalLM, windows: Sequence[Window]) -> tuple[Tensor, float]:
+def weighted_loss(model: PreTrainedModel, windows: Sequence[Window]) -> tuple[Tensor, float]:
     """The mean loss over supervised tokens, each by its weight; and the sum of the weights."""
-    ids, weights, positions, mask = tensors(windows)
-    bias = torch.zeros(mask.shape, dtype=model.dtype).masked_fill_(~mask, torch.finfo(model.dtype).min)
-    hidden = model.model(ids, position_ids=positions, attention_mask=bias).last_hidden_state[:, :-1]  # (B, T-1, width)
+    ids, weights, positions, mask = (tensor.to(model.device) for tensor in tensors(windows))
+    bias = torch.zeros(mask.shape, dtype=model.dtype, device=model.device).masked_fill_(~mask, torch.finfo(model.dtype).min)
+    hidden = model.base_model(ids, position_ids=positions, attention_mask=bias).last_hidden_state[:, :-1]  # (B, T-1, width)
     targets, target_weights = ids[:, 1:], weights[:, 1:]
     supervised = target_weights > 0
-    logits = model.lm_head(hidden[supervised]).float()  # (supervised, vocabulary)
+    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    logits = head(hidden[supervised]).float()  # (supervised, vocabulary)
     losses = nn.functional.cross_entropy(logits, targets[supervised], reduction="none")
     chosen = target_weights[supervised]
     return (losses * chosen).sum() / chosen.sum().clamp_min(1e-6), float(chosen.sum())
+
+
+def learn(model: PreTrainedModel, windows: Sequence[Window], at_once: int) -> float:
+    """Add the gradients of a batch, `at_once` windows at a time; returns its loss."""
+    parts = [windows[start : start + at_once] for start in range(0, len(windows), at_once)]
+    total = 0.0
+    for part in parts:
+        loss = weighted_loss(model, part)[0] / len(parts)
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += loss.item()
+    return total
 
 
 class MasterWeights:
@@ -172,7 +185,7 @@ def log_line(path: Path, **values: Any) -> None:
 
 
 def train(
-    model: LlamaForCausalLM,
+    model: PreTrainedModel,
     parameters: Mapping[str, nn.Parameter],
     shares: Callable[[float], Mapping[str, float]],
     shards: Mapping[str, Shard],
@@ -202,11 +215,10 @@ def train(
     model.train()
     smooth = math.nan
     while tokens < recipe.tokens and not team.any(stop()):
-        loss, _ = weighted_loss(model, next(batches)[team.rank :: team.size])
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = learn(model, next(batches)[team.rank :: team.size], recipe.at_once)
         weights.step(recipe.rate(tokens, step))
         tokens, step = tokens + seen, step + 1
-        smooth = loss.item() if math.isnan(smooth) else 0.95 * smooth + 0.05 * loss.item()
+        smooth = loss if math.isnan(smooth) else 0.95 * smooth + 0.05 * loss
         bar.update(seen)
         bar.set_postfix(loss=f"{smooth:.3f}", refresh=False)
         if team.leads and step % 20 == 0:

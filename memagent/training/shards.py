@@ -1,8 +1,8 @@
 """Tokenised examples on disk, memory-mapped, and their packing into training windows.
 
-One shard is three files: `NAME.ids` (uint16), `NAME.weights` (uint8, loss weight of each token in sixteenths) and
-`NAME.ends` (int64, one past the last token of each example). A window is `length` tokens of whole examples; an example never
-sees another one (`documents` numbers them, the attention mask keeps them apart).
+One shard is three files: `NAME.ids` (uint16; uint32 for a vocabulary that needs it, which its size tells), `NAME.weights` (uint8,
+loss weight of each token in sixteenths) and `NAME.ends` (int64, one past the last token of each example). A window is `length`
+tokens of whole examples; an example never sees another one (`documents` numbers them, the attention mask keeps them apart).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from memagent.errors import InvalidInput
 
 WEIGHT_UNIT = 16  # a weight of 1.0 is stored as 16
+Ids = NDArray[np.uint16] | NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,18 @@ def write_shard(stem: Path, examples: Iterable[Example]) -> int:
         for example in examples:
             total += len(example.ids)
             ends.append(total)
-            ids.write(np.asarray(example.ids, dtype=np.uint16).tobytes())
+            ids.write(np.asarray(example.ids, dtype=np.uint32).tobytes())
             weights.write(np.asarray([round(w * WEIGHT_UNIT) for w in example.weights], dtype=np.uint8).tobytes())
+    _narrow(stem.with_suffix(".ids"))
     np.asarray(ends, dtype=np.int64).tofile(stem.with_suffix(".ends"))
     return len(ends)
+
+
+def _narrow(path: Path) -> None:
+    """Two bytes an id where that is enough: a vocabulary of at most 65,536."""
+    ids = np.fromfile(path, dtype=np.uint32)
+    if ids.max(initial=0) <= np.iinfo(np.uint16).max:
+        ids.astype(np.uint16).tofile(path)
 
 
 class Shard:
@@ -62,20 +71,21 @@ class Shard:
     def __init__(self, stem: Path) -> None:
         if not stem.with_suffix(".ends").exists():
             raise InvalidInput(f"there is no shard {stem}", hint="make it with: python -m memagent train prepare")
-        # as plain arrays: a slice of a memmap costs as much as an example
-        self.ids = np.asarray(np.memmap(stem.with_suffix(".ids"), dtype=np.uint16, mode="r"))
-        self.weights = np.asarray(np.memmap(stem.with_suffix(".weights"), dtype=np.uint8, mode="r"))
         self.ends = np.fromfile(stem.with_suffix(".ends"), dtype=np.int64)
+        wide = stem.with_suffix(".ids").stat().st_size > 2 * self.ends.max(initial=0)
+        # as plain arrays: a slice of a memmap costs as much as an example
+        self.ids: Ids = np.asarray(np.memmap(stem.with_suffix(".ids"), dtype=np.uint32 if wide else np.uint16, mode="r"))
+        self.weights = np.asarray(np.memmap(stem.with_suffix(".weights"), dtype=np.uint8, mode="r"))
 
     def __len__(self) -> int:
         return len(self.ends)
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+    def __getitem__(self, index: int) -> tuple[Ids, NDArray[np.uint8]]:
         start = int(self.ends[index - 1]) if index else 0
         stop = int(self.ends[index])
         return self.ids[start:stop], self.weights[start:stop]
 
-    def shuffled(self, rng: np.random.Generator) -> Iterator[tuple[NDArray[np.uint16], NDArray[np.uint8]]]:
+    def shuffled(self, rng: np.random.Generator) -> Iterator[tuple[Ids, NDArray[np.uint8]]]:
         """Examples in random order, for ever."""
         while True:
             for index in rng.permutation(len(self)):
@@ -99,12 +109,12 @@ class Mixer:
         self.counting = np.arange(length)
         self.waiting = [self._draw() for _ in range(self.lookahead)]
 
-    def _draw(self) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+    def _draw(self) -> tuple[Ids, NDArray[np.uint8]]:
         name = self.names[bisect_right(self.upto, self.rng.random())]  # what rng.choice draws, without its checks
         ids, weights = next(self.streams[name])
         return ids[: self.length], weights[: self.length]
 
-    def _next_that_fits(self, room: int) -> tuple[NDArray[np.uint16], NDArray[np.uint8]] | None:
+    def _next_that_fits(self, room: int) -> tuple[Ids, NDArray[np.uint8]] | None:
         for i, example in enumerate(self.waiting):
             if len(example[0]) <= room:
                 self.waiting[i] = self._draw()

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from memagent.model.marks import Marks
 from memagent.training.grammar.phrasings import Phrasings
-from memagent.training.shards import WEIGHT_UNIT, Shard
+from memagent.training.shards import WEIGHT_UNIT, Ids, Shard
 
 STATING = ("statements", "spoken", "first", "notes", "changes", "first_changes")
 ASKING = ("questions", "first_questions", "inverse_questions", "yes_no")
@@ -64,7 +63,7 @@ class Source:
 
 def count_source(shard: Shard, marks: Marks) -> Source:
     """Count a whole shard."""
-    ids = np.asarray(shard.ids)
+    ids = shard.ids
     following = np.append(ids[1:], marks.begin)
     writes, reads = ids == marks.write_open, ids == marks.read_answer
     return Source(
@@ -80,7 +79,7 @@ def count_source(shard: Shard, marks: Marks) -> Source:
     )
 
 
-def _relations(shard: Shard, ids: NDArray[np.uint16], marks: Marks) -> dict[str, Uses]:
+def _relations(shard: Shard, ids: Ids, marks: Marks) -> dict[str, Uses]:
     sides = np.flatnonzero(ids == marks.side).reshape(-1, 2)  # (calls' triples and queries, 2)
     ends_of_calls = np.flatnonzero((ids == marks.read_answer) | (ids == marks.close))
     call_ends = ends_of_calls[np.searchsorted(ends_of_calls, sides[:, 1])]
