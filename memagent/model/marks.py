@@ -66,6 +66,13 @@ class Marks:
         ids: list[list[int]] = encoded["input_ids"]
         return ids
 
+    def located(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """`text`, and the stretch of its characters that each token stands for."""
+        spaced = self._space + text.lstrip(" ")
+        encoded = self.tokenizer(spaced, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
+        shift = len(text) - len(spaced)
+        return encoded["input_ids"], [(max(0, start + shift), end + shift) for start, end in encoded["offset_mapping"]]
+
     def joined(self, names: Sequence[str], mark: int) -> list[int]:
         """Names with `mark` between them."""
         ids: list[int] = []
