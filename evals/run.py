@@ -23,10 +23,11 @@ from evals.editing import Editing
 from evals.extraction import Extraction
 from evals.junk import Junk
 from evals.memory import MemorySuite
+from evals.perplexity import Perplexity
 from memagent import MemagentError, Settings
 from memagent.ontology import load_ontology
 
-SUITES: dict[str, Suite] = {suite.name: suite for suite in (Chat(), Extraction(), Editing(), Junk(), MemorySuite())}
+SUITES: dict[str, Suite] = {suite.name: suite for suite in (Chat(), Extraction(), Editing(), Junk(), Perplexity(), MemorySuite())}
 
 ALONE = ("memory",)
 
