@@ -13,6 +13,7 @@ from memagent import Settings
 from memagent.memory import CharacterEmbedder, Memory
 
 settings.register_profile("quick", max_examples=30, deadline=None, derandomize=True)  # the same on a busy machine
+settings.register_profile("thorough", max_examples=5000, deadline=None)  # pytest --hypothesis-profile=thorough
 settings.load_profile("quick")
 
 
