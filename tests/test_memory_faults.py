@@ -5,14 +5,13 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
 from memagent import Query, Triple
 from memagent.errors import ForeignFolder, MemoryFault, MemoryLocked, StorageFull
-from memagent.memory import CharacterEmbedder, Counts, Memory, database
+from memagent.memory import CharacterEmbedder, Memory, database
 
 ROOT = Path(__file__).parent.parent
 START = """
@@ -229,36 +228,6 @@ def test_a_damaged_database_is_named(memory_home, memory_settings):
     with pytest.raises(MemoryFault) as refused, Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
         memory.triples()
     assert "backup" in refused.value.hint
-
-
-def test_threads_write_and_read_at_once(memory):
-    failures: list[BaseException] = []
-
-    def write(thread: int) -> None:
-        for number in range(15):
-            memory.add([Triple(f"person {thread} {number}", "likes", f"thing {number}")])
-
-    def read(_: int) -> None:
-        for number in range(15):
-            memory.match(Query(None, "likes", f"thing {number}"))
-            memory.match(Query(f"perso {number}", "likes", None))
-            memory.triples(limit=5)
-
-    def guarded(work, thread: int) -> None:
-        try:
-            work(thread)
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=guarded, args=(work, thread)) for thread in range(4) for work in (write, read)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
-    assert memory.count() == Counts(triples=60, entities=75, relations=1, passages=0)
-    assert all(len(memory.match(Query(None, "likes", f"thing {number}"))) == 4 for number in range(15))
-    assert memory.doctor().ok
 
 
 def test_a_backup_is_a_memory_of_its_own(memory, memory_settings, tmp_path):
