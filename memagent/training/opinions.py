@@ -142,7 +142,7 @@ class Lessons:
         """Any reading."""
         while True:
             kinds: list[Callable[[], Reading | None]] = [self.told, self.denied, self.asked, self.kin, self.spoken, self.sentence]
-            (draw,) = self.rng.choices(kinds, [6, 1.5, 4, 0.7, 0.5, 2 if self.real else 0])
+            (draw,) = self.rng.choices(kinds, [6, 1.5, 4, 1.0, 0.5, 2 if self.real else 0])
             reading = draw()
             if reading is not None and len(reading.text) < 400 and self.overlap.suite(reading.text) is None:
                 return reading
@@ -187,10 +187,12 @@ class Lessons:
         question = self.teacher.question(Fact(Name.plain(f"my {self.rng.choice(words)}"), about, g.object(about)))
         if question.inverse or "my " not in question.text:
             return None
+        if self.rng.random() < 0.5:
+            return Reading(question.text, (WHOLE,), asked=((0, relation),))
         name = g.names.given_name().name
         text, begin = laid_out(question.text, [name])
         place = locate(text, begin, name)
-        return None if place is None else Reading(text, (WHOLE, place), asked=((0, relation), (1, about)))
+        return None if place is None else Reading(text, (place,), asked=((0, about),))
 
     def spoken(self) -> Reading | None:
         """A message that asks nothing."""

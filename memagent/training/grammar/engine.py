@@ -107,6 +107,25 @@ def dated(text: str) -> str:
     return f"at {text}"
 
 
+NEGATED = 0.35  # share of denials that are statements with a negation put in
+OPPOSED = frozenset({"likes", "dislikes"})  # whose negation states the other
+_NEGATIONS = (
+    (re.compile(r"\b(I'm|I am|is|are|was|were)\b(?! not)"), r"\1 not"),
+    (re.compile(r"\b(I|[Ww]e) (?=(?:love|play|work|live|own|have|speak|want|study|drink|eat|prefer|need|drive|use)\b)"), r"\1 don't "),
+    (re.compile(r"\b(has|have|had)\b(?= (?:\w+ed|been|written|won|made|got|become)\b)"), r"\1 never"),
+)  # fmt: skip
+# Where there is a negative already, or a second statement that the negation would leave true.
+_UNFIT = re.compile(r"n't\b|\b(?:not|never|no|nobody|nothing|without|only|but|and|before|because|while)\b|[,;:(]", re.IGNORECASE)
+
+
+def negated(template: str) -> str | None:
+    """A plain statement with a negation put in; None where there is no single place for it."""
+    for pattern, put in _NEGATIONS:
+        if not _UNFIT.search(template) and len(pattern.findall(template)) == 1:
+            return pattern.sub(put, template)
+    return None
+
+
 _SLOT = re.compile(r"\{(?:(an|a|on) )?(s|o|old|a)\}")
 
 
@@ -344,11 +363,13 @@ class Grammar:
         return Told(text, (Triple(fact.subject.name, fact.relation, literal(fact.object.name, text)),), (fact,))
 
     def never(self, fact: Fact) -> Told:
-        """A sentence about the fact that states nothing."""
-        templates = self.phrasings[fact.relation].never
-        if not templates:
+        """A sentence about the fact that states nothing: a hand-written one, or now and then a statement with a "not" in it."""
+        lists_ = self.phrasings[fact.relation]
+        template = self.rng.choice(lists_.never) if lists_.never else None
+        if fact.relation not in OPPOSED and (template is None or self.rng.random() < NEGATED):
+            template = negated(self.rng.choice([*lists_.statements, *lists_.spoken, *lists_.first] or BARE)) or template
+        if template is None:
             return self.nothing()
-        template = self.rng.choice(templates)
         fact = self._suited(fact, template)
         return Told(fill(template, {"s": fact.subject.text, "o": fact.object.text, "old": fact.object.text}), (), (fact,))
 
