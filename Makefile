@@ -27,5 +27,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "memagent needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; name another one: make PYTHON=/path/to/python3.12")'
 	@echo "Installing into $(VENV): some minutes the first time"
 	@$(PYTHON) -m venv $(VENV)
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,evals]'
 	@touch $@

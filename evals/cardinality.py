@@ -87,7 +87,7 @@ def table(found: dict[str, Cardinality], ontology: Ontology) -> Iterable[list[st
         yield [relation.name, str(relation.wikidata), str(has.subjects), number(has.share), each, *words, differ]
 
 
-def _no_agent() -> Any:
+def _no_agent(**_: Any) -> Any:
     raise NotImplementedError
 
 

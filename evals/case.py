@@ -6,7 +6,7 @@ Knows nothing about agents, files or terminals.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -34,7 +34,8 @@ class Evaluator(Protocol[Context]):
 class Score:
     """A figure with its 95 % bootstrap interval over `n` counted things; None where nothing was counted.
 
-    `unit` is what it is measured in; "%" is a share (1.0 is shown as 100), "" a plain number.
+    `unit` is what it is measured in; "%" is a share (1.0 is shown as 100), "" a plain number. `units` are the sums that each case
+    adds, of which `statistic` makes the value: two results over the same cases can be compared case by case.
     """
 
     value: float | None
@@ -42,6 +43,8 @@ class Score:
     high: float | None
     n: int
     unit: str = "%"
+    statistic: str = ""
+    units: dict[str, list[int]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

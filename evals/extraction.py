@@ -5,6 +5,11 @@ Documents in DocRED form (Re-DocRED test): the agent reads a document sentence b
               by then; a triple annotated without evidence counts at the sentences that name both its entities
   documents   all triples written, against all that are annotated
 KnowledgeNet, fold 4: passages, against the properties that were annotated for each.
+TekGen, test: sentences, against the triples that were aligned with each (`SENTENCES` are drawn unless --limit says another number).
+
+Confidence: every triple that could be judged is in one of ten bins by its confidence. The expected calibration error is the mean
+distance, over triples, between the mean confidence of their bin and the share in it that is right. No triple is written below the
+model's threshold, so the lowest bins are empty.
 
 What counts as the same name is said in `texts.py`, as the same relation in `facts.py`. Triples about relations that the
 annotators did not look for are neither right nor wrong; the notes count them.
@@ -15,14 +20,19 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-from evals.bench import Bench, Talker, progress
+from evals.bench import Bench, Talker
+from evals.calibration import Judged, calibration
 from evals.case import CaseResult, DataFile, MissingData, Outcome, Row
-from evals.facts import count
+from evals.facts import count, readings
 from evals.scoring import Counts, f1, precision, recall, sample, score
-from evals.texts import KNOWLEDGENET, REDOCRED, Relations, Text, read_docred, read_knowledgenet
+from evals.texts import KNOWLEDGENET, REDOCRED, TEKGEN, Relations, Text, read_docred, read_knowledgenet, read_tekgen
 from memagent import MemagentError, Triple
 from memagent.ontology import Ontology
+
+SENTENCES = 500
+SETS = {"document": "Re-DocRED", "passage": "KnowledgeNet", "sentence": "TekGen"}  # by the kind of text that each has
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +40,24 @@ class Extraction:
     """The suite."""
 
     name: str = "extraction"
-    needs: tuple[DataFile, ...] = (REDOCRED, KNOWLEDGENET)
+    needs: tuple[DataFile, ...] = (REDOCRED, KNOWLEDGENET, *TEKGEN)
 
     def run(self, bench: Bench) -> Outcome:
         """Read the texts of every data set that is there."""
-        missing = [MissingData.of(each) for each in self.needs if not bench.has(each)]
+        missing = [each for each in self.needs if not bench.has(each)]
         if len(missing) == len(self.needs):
-            raise missing[0]
-        results = [_read(text, bench) for text in progress([*_documents(bench), *_passages(bench)], self.name)]
-        rows = [row for kind in ("document", "passage") for row in _rows(kind, [r for r in results if r.text.kind == kind], bench.seed)]
+            raise MissingData.of(missing[0])
+        results = bench.each(_read, [*_documents(bench), *_passages(bench), *_sentences(bench)], self.name)
+        rows = [row for kind in SETS for row in _rows(kind, [r for r in results if r.text.kind == kind], bench.seed)]
+        calibrated, bins = calibration([r.judged for r in results], bench.seed)
         outside = sum(r.outside for r in results)
         notes = [f"{outside} triples about relations that were not annotated: neither right nor wrong"]
-        return Outcome(rows, [r.case() for r in results], [*notes, *map(str, missing)])
+        return Outcome([*rows, calibrated], [*(r.case() for r in results), bins], [*notes, *_left_out(missing)])
+
+
+def _left_out(missing: Sequence[DataFile]) -> list[str]:
+    """One line a data set, whatever the number of its files."""
+    return list({each.what: str(MissingData.of(each)) for each in missing}.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +69,7 @@ class Read:
     part_counts: tuple[Counts, ...]
     counts: Counts
     of_relation: dict[str, Counts]
+    judged: tuple[Judged, ...]
     error: str = ""
 
     @property
@@ -83,6 +100,13 @@ def _passages(bench: Bench) -> list[Text]:
     return sample(read_knowledgenet(bench.read_lines(KNOWLEDGENET)), bench.limit, bench.seed)
 
 
+def _sentences(bench: Bench) -> list[Text]:
+    if not all(map(bench.has, TEKGEN)):
+        return []
+    themes = [(bench.read_lines(rows), json.loads(bench.read(ontology))) for rows, ontology in zip(TEKGEN[::2], TEKGEN[1::2], strict=True)]
+    return sample(read_tekgen(themes), bench.limit or SENTENCES, bench.seed)
+
+
 def _read(text: Text, bench: Bench) -> Read:
     with bench.agent() as agent:
         return read(agent, text, bench.ontology)
@@ -105,6 +129,11 @@ def read(agent: Talker, text: Text, ontology: Ontology) -> Read:
         tuple(count(t, facts, text.allowed, ontology) for t, facts in zip(written, text.facts_of_part, strict=True)),
         count(all_written, text.facts, text.allowed, ontology),
         {" or ".join(sorted(names)): _about(names, all_written, text, ontology) for names in text.looked_for},
+        tuple(
+            Judged(t.confidence, any(fact.fits(t, ontology) for fact in text.facts))
+            for t in all_written
+            if any(True for _ in readings(t, text.allowed, ontology))
+        ),
         error,
     )
 
@@ -122,17 +151,19 @@ def _about(names: Relations, written: Collection[Triple], text: Text, ontology: 
 def _rows(kind: str, results: Sequence[Read], seed: int) -> list[Row]:
     if not results:
         return []
-    whole = [_row(f"{kind}s", [r.counts for r in results], seed)]
+    row = partial(_row, results=results, seed=seed)
+    whole = [row(f"{SETS[kind]}, {kind}s", counts=[r.counts for r in results])]
     if kind == "document":
-        whole.insert(0, _row("sentences", [_sum(r.part_counts) for r in results], seed))
+        whole.insert(0, row(f"{SETS[kind]}, sentences", counts=[_sum(r.part_counts) for r in results]))
     names = sorted({name for r in results for name in r.of_relation})
-    rows = [replace(_row(f"{kind}: {name}", [r.of_relation.get(name, Counts()) for r in results], seed), detail=True) for name in names]
+    rows = [replace(row(f"{SETS[kind]}: {n}", counts=[r.of_relation.get(n, Counts()) for r in results]), detail=True) for n in names]
     rows = [row for row in rows if row.scores["recall"].n or row.scores["precision"].n]
     return whole + sorted(rows, key=lambda row: -row.scores["recall"].n)
 
 
-def _row(label: str, counts: Sequence[Counts], seed: int) -> Row:
-    return Row(label, {statistic.__name__: score(counts, statistic, seed=seed) for statistic in (precision, recall, f1)})
+def _row(label: str, counts: Sequence[Counts], results: Sequence[Read], seed: int) -> Row:
+    names = [r.text.name for r in results]
+    return Row(label, {each.__name__: score(counts, each, names=names, seed=seed) for each in (precision, recall, f1)})
 
 
 def _sum(counts: Iterable[Counts]) -> Counts:

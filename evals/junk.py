@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evals.bench import Bench, Talker, progress
+from evals.bench import Bench, Talker
 from evals.case import CaseResult, DataFile, Outcome, Row
 from evals.scoring import sample, score, share_counts
 from memagent import MemagentError, Triple
@@ -51,7 +51,7 @@ class Junk:
     def run(self, bench: Bench) -> Outcome:
         """Tell every dialogue's turns to an agent with an empty memory."""
         dialogues = sample(read_dialogues(bench.read_lines(SGD)), bench.limit or DIALOGUES, bench.seed)
-        told = [_tell(dialogue, bench) for dialogue in progress(dialogues, self.name)]
+        told = bench.each(_tell, dialogues, self.name)
         rows = [_row(kind, told, bench.seed) for kind in KINDS]
         cases = [_case(each) for dialogue in told for each in dialogue]
         return Outcome(rows, cases, (f"{len(dialogues)} dialogues; triples per 100 turns",))
@@ -95,7 +95,8 @@ def _remember(agent: Talker, turn: str) -> tuple[Triple, ...]:
 def _row(kind: str, dialogues: Sequence[Sequence[Told]], seed: int) -> Row:
     """A dialogue is one unit of the bootstrap: its turns are about the same thing."""
     kept = [[len(t.triples) for t in told if kind in (kind_of(t.turn), "all turns")] for told in dialogues]
-    return Row(kind, {"triples": score([share_counts(sum(numbers), len(numbers)) for numbers in kept], seed=seed)})
+    counts = [share_counts(sum(numbers), len(numbers)) for numbers in kept]
+    return Row(kind, {"triples": score(counts, names=[str(i) for i in range(len(counts))], seed=seed)})
 
 
 def _case(told: Told) -> CaseResult:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from evals.case import CaseResult, Outcome, Row, Score
+from evals.scoring import paired
 
 FORMAT = 1  # of the JSON documents; a reader refuses another
 NOTHING = "–"
+NUMBERS = re.compile(r"\[\n\s*(-?[\d.]+(?:,\n\s*-?[\d.]+)*)\n\s*\]")  # a list of them, indented
 
 
 def number(value: float | None, unit: str = "%") -> str:
@@ -57,18 +60,38 @@ def document(suite: str, outcome: Outcome, circumstances: Mapping[str, Any]) -> 
         "format": FORMAT,
         "suite": suite,
         **circumstances,
-        "rows": [{"label": row.label, "scores": {name: asdict(score) for name, score in row.scores.items()}} for row in outcome.rows],
+        "rows": [{"label": row.label, "detail": row.detail, "scores": dict(_plain(row))} for row in outcome.rows],
         "notes": list(outcome.notes),
         "cases": [{"name": case.name, "kind": case.kind, **case.details} for case in outcome.cases],
     }
+
+
+def _plain(row: Row) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The scores; what each case adds is left out of details, and where a suite does not say it."""
+    for name, given in row.scores.items():
+        plain = asdict(given)
+        if row.detail or not given.units:
+            del plain["statistic"], plain["units"]
+        yield name, plain
+
+
+def rows(result: Mapping[str, Any]) -> list[Row]:
+    """The rows of a document that was read."""
+    return [Row(each["label"], {n: Score(**s) for n, s in each["scores"].items()}, each.get("detail", False)) for each in result["rows"]]
 
 
 def write(folder: Path, result: Mapping[str, Any]) -> Path:
     """Write `<suite>.json` into the folder, which is made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{result['suite']}.json"
-    path.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    path.write_text(_json(result) + "\n", encoding="utf-8")
     return path
+
+
+def _json(result: Mapping[str, Any]) -> str:
+    """Indented, with lists of numbers on one line each."""
+    text = json.dumps(result, ensure_ascii=False, indent=1)
+    return NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -84,24 +107,36 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
-    """The second result against the first; `*` where each value lies outside the other's interval."""
+    """The second result against the first.
+
+    Over the same cases the interval is that of the difference, case by case, and `*` marks those that leave out 0. Otherwise `*` marks
+    where each value lies outside the other's interval.
+    """
     if first["suite"] != second["suite"]:
         raise ValueError(f"{first['suite']} and {second['suite']} are different suites")
-    theirs = {row["label"]: row["scores"] for row in second["rows"]}
-    lines = [[first["suite"], "score", "first", "second", "difference", ""]]
-    for row in first["rows"]:
-        for name, old in row["scores"].items():
-            new = theirs.get(row["label"], {}).get(name)
-            if new is not None and None not in (old["value"], new["value"]):
-                lines.append([row["label"], name, *_difference(Score(**old), Score(**new))])
+    same = [case["name"] for case in first["cases"]] == [case["name"] for case in second["cases"]]
+    theirs = {row.label: row.scores for row in rows(second)}
+    lines = [[first["suite"], "score", "first", "second", "difference", "interval", ""]]
+    for row in rows(first):
+        for name, old in row.scores.items():
+            new = theirs.get(row.label, {}).get(name)
+            if new is not None and None not in (old.value, new.value):
+                lines.append([row.label, name, *_difference(old, new, same)])
     return "\n".join([*align(lines), *_unlike(first, second)])
 
 
-def _difference(old: Score, new: Score) -> list[str]:
-    change = (new.value or 0.0) - (old.value or 0.0)
-    shown = number(change, new.unit)
-    signed = shown if shown.startswith("-") else f"+{shown}"
-    return [number(old.value, old.unit), number(new.value, new.unit), signed, "*" if _outside(old, new) and _outside(new, old) else ""]
+def _difference(old: Score, new: Score, same: bool) -> list[str]:
+    values = [number(old.value, old.unit), number(new.value, new.unit), _signed((new.value or 0.0) - (old.value or 0.0), new.unit)]
+    between = paired(old, new) if same else None
+    if between is None:
+        return [*values, "", "*" if _outside(old, new) and _outside(new, old) else ""]
+    low, high = (_signed(each, new.unit) for each in between)
+    return [*values, f"[{low}, {high}]", "" if between[0] <= 0.0 <= between[1] else "*"]
+
+
+def _signed(change: float, unit: str) -> str:
+    shown = number(change, unit)
+    return shown if shown.startswith("-") else f"+{shown}"
 
 
 def _outside(one: Score, interval: Score) -> bool:

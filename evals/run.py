@@ -1,8 +1,8 @@
 """python -m evals.run [--suite NAME ...] [--data DIR] [--model NAME] [--out DIR] ...
 
-Without arguments: the suites that need no data from outside the repository (chat). With --data: all whose files are there; a
-missing file is named, and the other suites go on. `memory` measures time and so runs only where it is named. Exit status 1 if a
-suite that was asked for could not run.
+Without arguments: the suites that have cases in the repository (chat, composition), in under 5 minutes on two cores. With --data: all
+whose files are there, and what takes minutes; a missing file is named, and the other suites go on. `memory` and `speed` measure time
+and so run only where they are named. Exit status 1 if a suite that was asked for could not run.
 """
 
 from __future__ import annotations
@@ -11,25 +11,30 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from evals import report
-from evals.bench import Bench, FreshAgent, Suite, fresh_agents
+from evals import page, report
+from evals.bench import Bench, FreshAgent, Suite, available_cores, crew, fresh_agents
 from evals.case import MissingData, Outcome
 from evals.chat import Chat
-from evals.circumstances import circumstances
+from evals.circumstances import OWN, circumstances
+from evals.composition import CompositionSuite
 from evals.editing import Editing
 from evals.extraction import Extraction
 from evals.junk import Junk
 from evals.memory import MemorySuite
 from evals.perplexity import Perplexity
+from evals.speed import Speed
 from memagent import MemagentError, Settings
 from memagent.ontology import load_ontology
 
-SUITES: dict[str, Suite] = {suite.name: suite for suite in (Chat(), Extraction(), Editing(), Junk(), Perplexity(), MemorySuite())}
+SUITES: dict[str, Suite] = {
+    suite.name: suite for suite in (Chat(), CompositionSuite(), Extraction(), Editing(), Junk(), Perplexity(), MemorySuite(), Speed())
+}
 
-ALONE = ("memory",)
+ALONE = ("memory", "speed")
 
 
 def main(arguments: Sequence[str] | None = None, *, agents: FreshAgent | None = None) -> int:
@@ -39,11 +44,11 @@ def main(arguments: Sequence[str] | None = None, *, agents: FreshAgent | None = 
         if options.compare:
             print(report.compare(*map(report.read, options.compare)))
             return 0
+        if options.page:
+            return _write_page(options.page)
         settings = _settings(options)
-        if agents is not None:
-            return run(options, settings, agents)
-        with fresh_agents(settings) as opened:
-            return run(options, settings, opened)
+        with crew(1 if agents else options.jobs) as helpers:
+            return run(options, settings, Bench(agents or fresh_agents(settings), crew=helpers))
     except (MemagentError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         if hint := getattr(error, "hint", ""):
@@ -60,17 +65,23 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--data", type=Path, metavar="DIR", help="folder with the public data sets")
     options.add_argument("--model", metavar="NAME", help="model instead of MEMAGENT_MODEL or the embedded one")
     options.add_argument("--adapters", metavar="DIR", help="its adapters")
-    options.add_argument("--out", type=Path, metavar="DIR", help="write <suite>.json there")
+    options.add_argument("--out", type=Path, metavar="DIR", help="write <suite>.json there, plots and report.html")
     options.add_argument("--limit", type=_positive, metavar="N", help="at most N cases a suite")
     options.add_argument("--seed", type=int, default=0, metavar="N", help="for drawing cases and for the intervals (0)")
+    options.add_argument(
+        "--jobs", type=_positive, default=min(2, available_cores()), metavar="N", help="processes of one thread (%(default)s)"
+    )
     options.add_argument("--verbose", action="store_true", help="show every case that failed, with the reason, and all rows")
     options.add_argument("--compare", nargs=2, type=Path, metavar=("A.json", "B.json"), help="compare two results instead of running")
+    options.add_argument("--page", type=Path, metavar="DIR", help="write plots and report.html of the results in DIR instead of running")
     return options
 
 
-def run(options: argparse.Namespace, settings: Settings, agents: FreshAgent) -> int:
+def run(options: argparse.Namespace, settings: Settings, bench: Bench) -> int:
     """Run the suites one after the other and print each table as it is done."""
-    bench = Bench(agents, load_ontology(settings.ontology_file), options.data, options.limit, options.seed)
+    thorough = options.data is not None or bool(options.suite)
+    ontology = load_ontology(settings.ontology_file)
+    bench = replace(bench, ontology=ontology, data=options.data, limit=options.limit, seed=options.seed, thorough=thorough)
     status = 0
     for suite in _chosen(options):
         started = time.monotonic()
@@ -83,15 +94,25 @@ def run(options: argparse.Namespace, settings: Settings, agents: FreshAgent) -> 
         seconds = round(time.monotonic() - started, 1)
         _show(suite, outcome, seconds, options.verbose)
         if options.out is not None:
-            result = report.document(suite.name, outcome, {**circumstances(suite, bench, settings), "seconds": seconds})
-            print(f"  written to {report.write(options.out, result)}\n")
+            known = {**circumstances(suite, bench, settings), "jobs": options.jobs, "seconds": seconds}
+            print(f"  written to {report.write(options.out, report.document(suite.name, outcome, known))}\n")
+    if options.out is not None and any(options.out.glob("*.json")):
+        _write_page(options.out)
     return status
+
+
+def _write_page(folder: Path) -> int:
+    print(f"written to {page.write(folder)}")
+    if not page.can_draw():
+        print(page.NO_PLOTS, file=sys.stderr)
+    return 0
 
 
 def _chosen(options: argparse.Namespace) -> list[Suite]:
     if options.suite:
         return [SUITES[name] for name in dict.fromkeys(options.suite)]
-    return [suite for suite in SUITES.values() if suite.name not in ALONE and (options.data is not None or not suite.needs)]
+    everywhere = [suite for suite in SUITES.values() if suite.name not in ALONE]
+    return [suite for suite in everywhere if options.data is not None or suite.name in OWN]
 
 
 def _show(suite: Suite, outcome: Outcome, seconds: float, verbose: bool) -> None:

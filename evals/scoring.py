@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -67,10 +67,24 @@ def f1(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.nan_to_num(_divide(2 * p * r, p + r))
 
 
-def score(units: Iterable[Counts], statistic: Statistic = recall, *, seed: int = 0) -> Score:
-    """The statistic over all units, with the interval from resampling whole units (what belongs together stays together)."""
+STATISTICS: dict[str, Statistic] = {each.__name__: each for each in (precision, recall, f1)}
+
+
+def score(units: Iterable[Counts], statistic: Statistic = recall, *, names: Sequence[str] = (), seed: int = 0) -> Score:
+    """The statistic over all units, with the interval from resampling whole units (what belongs together stays together).
+
+    With the `names` of the units the score can be compared with another one of the same cases.
+    """
     table = np.array([astuple(unit) for unit in units], dtype=np.float64).reshape(-1, 4)
-    return interval(table, statistic, int(table[:, 1 if statistic is precision else 3].sum()), seed=seed)
+    made = interval(table, statistic, int(table[:, 1 if statistic is precision else 3].sum()), seed=seed)
+    return replace(made, statistic=statistic.__name__, units=_units(names, table)) if names else made
+
+
+def _units(names: Sequence[str], table: NDArray[np.float64]) -> dict[str, list[int]]:
+    """Sums by name; those that add nothing are left out."""
+    if len(set(names)) != len(names):
+        raise ValueError(f"{len(names) - len(set(names))} cases have the name of another one")
+    return {name: row.astype(int).tolist() for name, row in zip(names, table, strict=True) if row.any()}
 
 
 def interval(table: NDArray[np.float64], statistic: Statistic, n: int, *, unit: str = "%", seed: int = 0) -> Score:
@@ -78,10 +92,34 @@ def interval(table: NDArray[np.float64], statistic: Statistic, n: int, *, unit: 
     value = _number(statistic(table.sum(axis=0)))
     if value is None:
         return Score(None, None, None, n, unit)
-    times = np.random.default_rng(seed).multinomial(len(table), np.full(len(table), 1 / len(table)), size=ROUNDS)  # each unit is drawn
-    values = statistic(times @ table)
+    values = statistic(_draws(len(table), seed) @ table)
     low, high = np.nanpercentile(values, [2.5, 97.5])
     return Score(round(value, 6), round(float(low), 6), round(float(high), 6), n, unit)
+
+
+def median(values: Sequence[float], *, seed: int = 0) -> Score:
+    """The median of plain numbers, with the interval from resampling them."""
+    drawn = np.random.default_rng(seed).choice(values, size=(ROUNDS, len(values)))
+    low, high = np.percentile(np.median(drawn, axis=1), [2.5, 97.5])
+    return Score(round(float(np.median(values)), 6), round(float(low), 6), round(float(high), 6), len(values), "")
+
+
+def paired(first: Score, second: Score, *, seed: int = 0) -> tuple[float, float] | None:
+    """The 95 % interval of the second value less the first over the same cases; None where they do not say what each case adds."""
+    statistic = STATISTICS.get(first.statistic)
+    names = list(first.units | second.units)
+    if statistic is None or first.statistic != second.statistic or not names:
+        return None
+    nothing = [0] * len(next(iter((first.units | second.units).values())))
+    old, new = (np.array([each.units.get(name, nothing) for name in names], dtype=np.float64) for each in (first, second))
+    times = _draws(len(names), seed)
+    low, high = np.nanpercentile(statistic(times @ new) - statistic(times @ old), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _draws(number: int, seed: int) -> NDArray[np.int64]:
+    """(`ROUNDS`, number): how often each unit is drawn."""
+    return np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), size=ROUNDS)
 
 
 def sample(cases: Sequence[Sampled], limit: int | None, seed: int) -> list[Sampled]:

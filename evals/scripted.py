@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from evals.bench import Talker
 from memagent import Match, MemagentError, Query, ReadCall, Reply, Triple
+from memagent.model.seam import LanguageModel, ScriptedModel
 
 UNKNOWN = "I don't know."
+
+
+@dataclass
+class ScriptedMemory:
+    """Triples in a list; nothing follows from them."""
+
+    stored: list[Triple] = field(default_factory=list)
+
+    def add(self, triples: Iterable[Triple]) -> list[Triple]:
+        """Store them."""
+        added = list(triples)
+        self.stored += added
+        return added
+
+    def match(self, query: Query) -> list[Match]:
+        """Those with this relation and this name."""
+        fitting = [t for t in self.stored if t.relation == query.relation and query.known in (t.subject, t.object)]
+        return [Match(triple, 1.0, triple.object if query.subject else triple.subject) for triple in fitting]
 
 
 @dataclass
@@ -19,12 +39,18 @@ class ScriptedTalker:
     statements: Mapping[str, Sequence[Triple]] = field(default_factory=dict)
     questions: Mapping[str, Query] = field(default_factory=dict)
     refused: frozenset[str] = frozenset()
-    stored: list[Triple] = field(default_factory=list)
+    memory: ScriptedMemory = field(default_factory=ScriptedMemory)
+    model: LanguageModel = field(default_factory=ScriptedModel)
 
     @contextmanager
-    def fresh(self) -> Iterator[Talker]:
+    def fresh(self, **_: Any) -> Iterator[Talker]:
         """Another one with the same tables and an empty memory."""
-        yield ScriptedTalker(self.statements, self.questions, self.refused)
+        yield replace(self, memory=ScriptedMemory())
+
+    @contextmanager
+    def beside(self, namespace: str) -> Iterator[Talker]:
+        """The same, for there is nothing to share."""
+        yield replace(self, memory=ScriptedMemory())
 
     def reply(self, text: str, *, thread: str = "default", speaker: str | None = None) -> Reply:
         """Write and answer."""
@@ -37,7 +63,7 @@ class ScriptedTalker:
         query = self.questions.get(question)
         if query is None:
             return Reply("Noted.")
-        matches = tuple(self._matches(query))
+        matches = tuple(self.memory.match(query))
         text = ", ".join(match.answer for match in matches) or UNKNOWN
         return Reply(text, bool(matches), (ReadCall((query,)),), matches)
 
@@ -45,15 +71,8 @@ class ScriptedTalker:
         """Write what the table says."""
         if text in self.refused:
             raise MemagentError("refused")
-        written = list(self.statements.get(text, ()))
-        self.stored += written
-        return written
+        return self.memory.add(self.statements.get(text, ()))
 
     def forget(self, what: str) -> None:
         """Drop every triple that names it."""
-        self.stored = [triple for triple in self.stored if what not in (triple.subject, triple.object)]
-
-    def _matches(self, query: Query) -> Iterator[Match]:
-        for triple in self.stored:
-            if triple.relation == query.relation and query.known in (triple.subject, triple.object):
-                yield Match(triple, 1.0, triple.object if query.subject else triple.subject)
+        self.memory.stored = [triple for triple in self.memory.stored if what not in (triple.subject, triple.object)]

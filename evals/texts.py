@@ -1,4 +1,4 @@
-"""Texts with the facts that people found in them: documents in DocRED form, and KnowledgeNet's passages.
+"""Texts with the facts that are annotated in them: documents in DocRED form, KnowledgeNet's passages, TekGen's sentences.
 
 A name is right if it is any mention of the entity; a pronoun that stands for the only mention may have any name. The
 gold facts stay in here and in the counting: they never reach an agent.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -16,6 +16,10 @@ from typing import Any
 from evals.case import DataFile
 from evals.facts import Wanted, wanted
 from memagent.ontology import Ontology
+from memagent.training.readers.names import find_name
+from memagent.training.readers.relations import by_name
+from memagent.training.readers.spelling import mended
+from memagent.training.readers.statements import Report
 
 REDOCRED = DataFile(
     "redocred/test_revised.json",
@@ -28,6 +32,17 @@ KNOWLEDGENET = DataFile(
     "KnowledgeNet, one row a passage and property",
     "https://github.com/diffbot/knowledge-net (dataset/train.json)",
     "CC BY-SA 4.0",
+)
+THEMES = ("10_culture", "1_movie", "2_music", "3_sport", "4_book", "5_military", "6_computer", "7_space", "8_politics", "9_nature")
+TEKGEN = tuple(
+    DataFile(
+        f"text2kgbench/wikidata_tekgen/{name}",
+        "Text2KGBench's TekGen test, sentences with triples of ten small ontologies",
+        "https://github.com/cenguix/Text2KGBench (data/wikidata_tekgen)",
+        "CC BY-SA 4.0",
+    )
+    for theme in THEMES
+    for name in (f"ground_truth/ont_{theme}_ground_truth.jsonl", f"ontologies/{theme}_ontology.json")
 )
 FOLD = 4  # KnowledgeNet's folds 1 to 3 may be trained on
 PROPERTIES = {  # KnowledgeNet's names; `~`: said from the object to the subject
@@ -142,3 +157,37 @@ def _said_by(relation: str, subjects: frozenset[str], objects: frozenset[str], o
     subject_fits = other[1] and (not subjects or subjects & other[1])
     object_fits = other[2] and (not objects or objects & other[2])
     return bool(subject_fits and object_fits)
+
+
+# ---- TekGen
+
+
+def read_tekgen(themes: Iterable[tuple[Sequence[dict[str, Any]], dict[str, Any]]]) -> list[Text]:
+    """The sentences of every theme (its rows and its ontology) with the facts whose two names are said in them.
+
+    Only triples of the theme's ontology are listed, by a program that aligned Wikidata with the text: what it missed counts as wrong.
+    """
+    return [text for rows, ontology in themes for text in _theme(rows, ontology)]
+
+
+def _theme(rows: Iterable[dict[str, Any]], ontology: dict[str, Any]) -> Iterator[Text]:
+    relations = {each["label"]: frozenset({said}) for each in ontology["relations"] if (said := _relation(each["label"]))}
+    for row in rows:
+        sentence = mended(row["sent"])
+        facts = tuple(fact for triple in row["triples"] if triple["rel"] in relations for fact in _tekgen(sentence, triple, relations))
+        if facts:
+            yield Text(row["id"], "sentence", (sentence,), (facts,), facts, frozenset(relations.values()))
+
+
+def _tekgen(sentence: str, triple: dict[str, Any], relations: dict[str, Relations]) -> Iterator[Wanted]:
+    """The triple as a fact, if its names are said; a name is right as the annotation has it, and as the sentence spells it."""
+    labels = [mended(triple[side]) for side in ("sub", "obj")]
+    said = [find_name(sentence, label) for label in labels]
+    if said[0] and said[1]:
+        yield wanted({labels[0], said[0]}, relations[triple["rel"]], {labels[1], said[1]})
+
+
+def _relation(label: str) -> str | None:
+    """Our name of a relation of Wikidata; after `~`, it says the same from the object to the subject."""
+    mapped = by_name(label.strip(), Report())
+    return None if mapped is None else f"~{mapped.relation}" if mapped.swapped else mapped.relation

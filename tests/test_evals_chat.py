@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from evals.bench import Bench
-from evals.chat import Abstained, Answered, Chat, Heard, WroteCount, WroteTriples, read_conversations
+from evals.bench import Bench, fresh_agents
+from evals.chat import Abstained, Answered, Chat, Heard, SaidBy, WroteCount, WroteTriples, read_conversations
 from evals.facts import wanted
 from evals.scripted import UNKNOWN, ScriptedTalker
 from evals.wording import Templates
-from memagent import Query, Reply, Triple
+from memagent import Match, Provenance, Query, Reply, Settings, Triple
+from memagent.model.seam import ScriptedModel
 from memagent.ontology import default_ontology
 
 ONTOLOGY = default_ontology()
@@ -70,6 +72,45 @@ def test_written_wants_exactly_the_triples_in_any_of_their_readings() -> None:
     assert WroteCount(0).evaluate(heard()).right
     assert not WroteCount(0).evaluate(heard(written=both)).right
 
+
+def test_said_by_wants_the_speaker_of_every_source() -> None:
+    mikkos, petras = (Triple("Peru", "capital", "Lima", provenance=(Provenance("talk", speaker=name),)) for name in ("Mikko", "Petra"))
+    match = Match(mikkos, 1.0, "Lima")
+    assert SaidBy("Mikko").evaluate(Heard(Reply("Lima", True, matches=(match,)), ONTOLOGY)).right
+    both = (match, Match(petras, 1.0, "Lima"))
+    assert "Mikko, Petra" in SaidBy("Mikko").evaluate(Heard(Reply("Lima", True, matches=both), ONTOLOGY)).reason
+    assert not SaidBy("Mikko").evaluate(heard("Lima")).right
+
+
+def test_long_conversations_run_only_where_they_are_asked_for(script: Path) -> None:
+    script.write_text(SCRIPT + "[long.one]\nrelations = []\nturns = [{ gap = 200, writes = 0 }]\n", encoding="utf-8")
+    bench = Bench(ScriptedTalker().fresh)
+    assert "without those of more than 100 turns" in Chat(script, templates).run(bench).notes[1]
+    thorough = Chat(script, templates).run(replace(bench, thorough=True))
+    assert thorough.cases[-1].name == "long.one" and len(thorough.notes) == 1
+
+
+def test_users_of_one_memory_have_their_own_triples(script: Path) -> None:
+    script.write_text(TWO_USERS, encoding="utf-8")
+    model = ScriptedModel(
+        {"Peter sells tea.": [Triple("Peter", "occupation", "grocer")], "Peter bakes.": [Triple("Peter", "occupation", "baker")]},
+        {"What is Peter?": [Query("Peter", "occupation", None)]},
+    )
+    (case,) = Chat(script, templates).run(Bench(fresh_agents(Settings(), model))).cases
+    assert not case.failures, case.failures
+
+
+TWO_USERS = """
+[users.two]
+relations = ["occupation"]
+turns = [
+    { say = "Peter sells tea.", namespace = "first", speaker = "Ann" },
+    { say = "Peter bakes.", namespace = "second" },
+    { ask = "What is Peter?", namespace = "first", expect = ["grocer"], forbid = ["baker"], said_by = "Ann" },
+    { ask = "What is Peter?", namespace = "second", expect = ["baker"], forbid = ["grocer"] },
+    { ask = "What is Peter?", known = false },
+]
+"""
 
 SCRIPT = """
 small_talk = ["Well, well.", "So it goes."]

@@ -1,0 +1,150 @@
+"""A picture of a result, as PNG: every score with its interval, and where a suite has more to show, that.
+
+Needs matplotlib (`pip install 'memagent[evals]'`); the only file that does. Knows nothing about suites but their results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import groupby
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from evals import calibration, report
+from evals.case import Row
+
+DPI = 110
+ROW, PANEL, LABELS = 0.27, 1.9, 0.075  # inches: height of a row, width of a panel, width of a letter of its labels
+
+
+@dataclass(frozen=True, slots=True)
+class Colours:
+    """Of the page that the picture stands on."""
+
+    ground: str
+    text: str
+    quiet: str
+    lines: str
+    marks: tuple[str, ...]
+
+
+LIGHT = Colours("#ffffff", "#1f2328", "#59636e", "#e3e6ea", ("#2563eb", "#d97706", "#059669", "#db2777", "#7c3aed"))
+DARK = Colours("#161b22", "#e6edf3", "#9198a1", "#2d333b", ("#6ea8fe", "#fbbf24", "#34d399", "#f472b6", "#a78bfa"))
+
+
+def pictures(result: Mapping[str, Any], colours: Colours = LIGHT) -> Iterator[bytes]:
+    """The pictures of a result; the first one shows its table."""
+    yield _scores(report.rows(result), colours)
+    if result["suite"] in MORE:
+        yield from MORE[result["suite"]](result, colours)
+
+
+# ---- the table
+
+
+def _scores(rows: Sequence[Row], colours: Colours) -> bytes:
+    """Rows with the same columns stand above one another, a panel for each column."""
+    rows = [row for row in rows if not row.detail and any(score.value is not None for score in row.scores.values())]
+    groups = [list(group) for _, group in groupby(rows, key=lambda row: tuple(row.scores))]
+    columns = max(len(group[0].scores) for group in groups)
+    margin = LABELS * max(len(row.label) for row in rows)
+    heights = [len(group) + 1.6 for group in groups]  # in rows: room for the title and the scale
+    width, height = margin + PANEL * max(columns, 2) + 0.3, ROW * sum(heights) + 0.6
+    figure = Figure((width, height), dpi=DPI, facecolor=colours.ground, layout="constrained")
+    grid = figure.add_gridspec(len(groups), columns, height_ratios=heights)
+    for i, group in enumerate(groups):
+        for j, name in enumerate(group[0].scores):
+            spanned = grid[i, j:] if len(group[0].scores) == 1 else grid[i, j]
+            axes = figure.add_subplot(spanned)
+            _panel(axes, name, group, colours, labelled=j == 0)
+    return _png(figure)
+
+
+def _panel(axes: Axes, name: str, rows: Sequence[Row], colours: Colours, *, labelled: bool) -> None:
+    """One column: a dot for each value, a line for its interval."""
+    given = [(i, row.scores[name]) for i, row in enumerate(rows)]
+    shown = [(i, score) for i, score in given if score.value is not None]
+    per_cent = any(score.unit == "%" for _, score in shown)
+    scale = 100 if per_cent else 1
+    for i, score in shown:
+        low, value, high = (scale * (each if each is not None else score.value or 0.0) for each in (score.low, score.value, score.high))
+        axes.plot([low, high], [i, i], color=colours.marks[0], alpha=0.35, linewidth=4, solid_capstyle="round")
+        axes.plot([value], [i], "o", color=colours.marks[0], markersize=5)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_yticks(range(len(rows)), [row.label for row in rows] if labelled else [""] * len(rows))
+    if per_cent and all((score.high or 0) <= 1 for _, score in shown):
+        axes.set_xlim(-4, 104)
+        axes.set_xticks([0, 50, 100])
+    elif shown:
+        axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
+        axes.locator_params(axis="x", nbins=4)
+    _dress(axes, f"{name}, %" if per_cent else name, colours)
+
+
+def _dress(axes: Axes, title: str, colours: Colours) -> None:
+    axes.set_title(title, loc="left", fontsize=9, color=colours.text)
+    axes.set_facecolor(colours.ground)
+    axes.grid(color=colours.lines, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=colours.quiet, labelsize=8, length=0)
+    for label in axes.get_yticklabels():
+        label.set_color(colours.text)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _png(figure: Figure) -> bytes:
+    file = BytesIO()
+    figure.savefig(file, format="png", metadata={"Software": None})  # the same bytes for the same result
+    return file.getvalue()
+
+
+# ---- more of some suites
+
+
+def _reliability(result: Mapping[str, Any], colours: Colours) -> Iterator[bytes]:
+    """Share of right triples over their confidence; a dot's area grows with the number of triples."""
+    bins: list[dict[str, float]] = next((case["bins"] for case in result["cases"] if case["name"] == calibration.LABEL), [])
+    if not bins:
+        return
+    figure = Figure((4.2, 4.2), dpi=DPI, facecolor=colours.ground, layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([0, 100], [0, 100], color=colours.quiet, linewidth=1, linestyle=":")
+    most = max(each["n"] for each in bins)
+    points = [(100 * each["mean confidence"], 100 * each["right"], 20 + 180 * each["n"] / most) for each in bins]
+    axes.plot([x for x, _, _ in points], [y for _, y, _ in points], color=colours.marks[0], alpha=0.35, linewidth=2)
+    axes.scatter([x for x, _, _ in points], [y for _, y, _ in points], [size for _, _, size in points], color=colours.marks[0])
+    axes.set_xlim(-4, 104)
+    axes.set_ylim(-4, 104)
+    axes.set_xlabel("confidence, %", fontsize=8, color=colours.quiet)
+    _dress(axes, "right, % of the triples written with so much confidence", colours)
+    yield _png(figure)
+
+
+def _growth(result: Mapping[str, Any], colours: Colours) -> Iterator[bytes]:
+    """Latency over size, both on logarithmic scales, a line for each memory."""
+    kinds: dict[str, list[tuple[float, float]]] = {}
+    for case in result["cases"]:
+        if {"size", "p50_ms"} <= case.keys():
+            kinds.setdefault(case["kind"], []).append((case["size"], case["p50_ms"]))
+    if not kinds:
+        return
+    figure = Figure((6.4, 4.0), dpi=DPI, facecolor=colours.ground, layout="constrained")
+    axes = figure.add_subplot()
+    for i, (kind, points) in enumerate(kinds.items()):
+        colour = colours.marks[i % len(colours.marks)]
+        axes.plot(*zip(*sorted(points), strict=True), "o-", color=colour, markersize=5, linewidth=2, label=kind)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("triples", fontsize=8, color=colours.quiet)
+    _dress(axes, "ms for an answer, median", colours)
+    axes.tick_params(which="minor", length=0)
+    axes.legend(fontsize=8, frameon=False, labelcolor=colours.text)
+    yield _png(figure)
+
+
+MORE: dict[str, Callable[[Mapping[str, Any], Colours], Iterator[bytes]]] = {"extraction": _reliability, "memory": _growth}
