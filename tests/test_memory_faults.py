@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from memagent import Query, Triple
+from memagent import Provenance, Query, Triple
 from memagent.errors import ForeignFolder, MemoryFault, MemoryLocked, StorageFull
-from memagent.memory import CharacterEmbedder, Memory, database
+from memagent.memory import CharacterEmbedder, Counts, Memory, database
 
 ROOT = Path(__file__).parent.parent
 START = """
@@ -180,6 +180,40 @@ def test_a_database_of_something_else_is_refused(tmp_path, memory_settings):
     for foreign in ("text", "other"):
         with pytest.raises(ForeignFolder):
             Memory.open(tmp_path / foreign, settings=memory_settings)
+
+
+def test_an_older_schema_is_brought_up_to_date(memory_home, memory_settings):
+    with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
+        memory.add(
+            [
+                Triple("Anna", "likes", "tea"),
+                Triple("Anna", "job", "baker", valid_to="2999"),
+                Triple("Anna", "job", "cook", valid_to="1999"),
+            ]
+        )
+        memory.note_passage(Provenance("chat", "Well."))
+        before = memory.count()
+    with sqlite3.connect(memory_home / "memory.sqlite") as connection:
+        connection.executescript("DROP TABLE erasure; DROP INDEX triple_ending; DELETE FROM migration WHERE name > '2026-11 e';")
+        connection.execute("INSERT INTO migration VALUES ('2026-11 first tables', 0)")
+        for column in ("triples", "entities", "passages"):
+            connection.execute(f"ALTER TABLE namespace DROP COLUMN {column}")
+    connection.close()
+    with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
+        assert memory.count() == before == Counts(2, 4, 2, 1)
+        memory.forget("Anna")
+        assert memory.count() == Counts(passages=1)
+        assert memory.doctor().ok
+
+
+def test_a_wrong_tally_is_found_and_repaired(memory, memory_home):
+    memory.add([Triple("Anna", "likes", "tea")])
+    with sqlite3.connect(memory_home / "memory.sqlite") as connection:
+        connection.execute("UPDATE namespace SET entities = 7")
+    connection.close()
+    assert memory.doctor().problems == ("2 entities are counted as 7; `reindex` repairs it",)
+    memory.reindex()
+    assert memory.doctor().ok
 
 
 def test_a_newer_schema_is_refused_and_left_alone(memory_home, memory_settings):

@@ -57,6 +57,21 @@ def test_what_begins_later_does_not_hold_yet(memory):
     assert capital(memory, valid="3000") == ["Moonbase"]
 
 
+def test_only_what_has_not_ended_is_counted(memory):
+    told = (("Oslo", None), ("Rome", "1999"), ("Paris", "2999"))
+    memory.add([Triple("Anna", "visited", place, valid_to=end) for place, end in told])
+    assert memory.count().triples == len(memory.triples()) == 2
+    memory.add([Triple("Anna", "visited", "Oslo", valid_to="2001"), Triple("Bob", "visited", "Oslo")])
+    assert memory.count().triples == len(memory.triples()) == 2
+    memory.retract(Triple("Bob", "visited", "Oslo"))
+    assert memory.count().triples == len(memory.triples()) == 1
+    memory.undo()
+    assert memory.count().triples == len(memory.triples()) == 2
+    memory.retract(Triple("Anna", "visited", "Paris"))
+    assert memory.count().triples == len(memory.triples()) == 1
+    assert memory.doctor().ok
+
+
 def test_an_end_that_is_learnt_closes_the_triple(memory):
     memory.add([Triple("Anna", "residence", "Oslo")])
     memory.add([Triple("Anna", "residence", "Oslo", valid_to="2014")])

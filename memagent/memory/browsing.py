@@ -5,20 +5,13 @@ from __future__ import annotations
 from sqlalchemy import Connection, text
 
 from memagent.errors import InvalidInput
-from memagent.memory import entities, forgetting, indexing, journal, linking, relations, writing
+from memagent.memory import entities, forgetting, indexing, journal, linking, relations, tally, writing
 from memagent.memory.rows import OF_ENTITY, moment, select_rows, triples_of
 from memagent.memory.space import Space
 from memagent.memory.values import AsOf, Change, Counts, PassageMatch
 from memagent.triples import Triple
 
 NEAR_PASSAGE = 0.3  # below it a passage has nothing to do with the question (MiniLM; unrelated sentences score under 0.2)
-
-_COUNTS = {
-    "triples": "SELECT count(*) FROM triple WHERE namespace = :space AND retracted_at IS NULL AND (to_key IS NULL OR to_key > :first)",
-    "entities": "SELECT count(*) FROM name WHERE namespace = :space AND id = entity",
-    "relations": "SELECT count(*) FROM relation WHERE namespace = :space",
-    "passages": "SELECT count(*) FROM passage WHERE namespace = :space AND text <> ''",
-}
 
 
 def triples(space: Space, as_of: AsOf | None, entity: str | None, limit: int | None, offset: int, newest_first: bool) -> list[Triple]:
@@ -41,9 +34,8 @@ def triples(space: Space, as_of: AsOf | None, entity: str | None, limit: int | N
 
 def count(space: Space) -> Counts:
     """How much the namespace holds."""
-    given = {"space": space.number, "first": moment(None).first}
     with space.database.read() as connection:
-        return Counts(**{name: connection.execute(text(query), given).scalar_one() for name, query in _COUNTS.items()})
+        return tally.counts(connection, space.number, moment(None).first)
 
 
 def recent_passages(space: Space, n: int, source: str | None) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 
 from memagent.errors import InvalidInput, StorageFull
-from memagent.memory import browsing, indexing
+from memagent.memory import browsing, indexing, tally
 from memagent.memory.database import Database, copy_sqlite
 from memagent.memory.home import CONVERSATIONS, DATABASE, PARTIAL
 from memagent.memory.names import KINDS, Kind
@@ -44,6 +44,7 @@ def doctor(space: Space) -> DoctorReport:
         for what, query in _BROKEN.items():
             if count := connection.execute(text(query), {"space": space.number}).scalar_one():
                 problems.append(f"{count} {what}")
+        problems += tally.errors(connection, space.number)
         erased = connection.execute(text("SELECT id FROM erasure WHERE namespace = :space"), {"space": space.number})
         leaving = set(map(str, erased.scalars()))
         for kind in KINDS:
@@ -68,8 +69,9 @@ def _rows(space: Space, connection: Connection, kind: Kind) -> dict[str, str]:
 
 
 def reindex(space: Space) -> int:
-    """Make the vectors of this namespace again from SQL; returns how many names and passages were indexed."""
+    """Make the vectors of this namespace again from SQL, and its tally; returns how many names and passages were indexed."""
     with space.database.write() as connection:
+        tally.recount(connection, space.number)
         indexing.mark_all(connection, space.number)
     for kind in KINDS:
         space.index.drop(space.namespace, kind)

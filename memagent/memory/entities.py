@@ -41,7 +41,7 @@ def merge(space: Space, keep: str, other: str) -> int:
         if kept.entity == gone.entity:
             raise InvalidInput(f"{keep!r} and {other!r} are one entity already")
         _give(connection, change, [name.id for name in names_of(connection, gone.entity)], gone.entity, kept.entity, journal_ids=ids)
-        journal.note(connection, space.number, change, "merge")
+        journal.note(connection, space.number, change, "merge", entities=-1)
     return change
 
 
@@ -70,7 +70,7 @@ def split(space: Space, entity: str, names: Sequence[str]) -> int:
         _give(connection, change, parted, held, min(parted), journal_ids=ids)
         if held in parted:
             _give(connection, change, rest, held, min(rest), journal_ids=ids)
-        journal.note(connection, space.number, change, "split")
+        journal.note(connection, space.number, change, "split", entities=1)
     return change
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, text
 
-from memagent.memory import indexing, journal, linking, relations
+from memagent.memory import indexing, journal, linking, relations, tally
 from memagent.memory.database import chunks, insert_all, listed
 from memagent.memory.names import KINDS
 from memagent.memory.rows import OF_ENTITY, select_rows
@@ -69,6 +69,7 @@ def forget(space: Space, what: str | Triple) -> ForgetReport:
         _relations(space, connection, erased)
         _journal(space, connection)
         journal.note(connection, space.number, change, "forget")
+        tally.recount(connection, space.number)
         also = _also_named(space, connection, erased.wanted)
         _to_finish(space, connection, change, erased)
     finish(space)

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, text
 
 from memagent.errors import InvalidInput, UndoRefused
+from memagent.memory import tally
 from memagent.memory.database import chunks, insert_all, listed, take_ids
 from memagent.memory.moments import moment_of, now
 from memagent.memory.rows import select_rows, triples_of
@@ -22,7 +23,6 @@ from memagent.memory.tables import ChangeRow, MoveRow, ProvenanceRow, TripleRow
 from memagent.memory.values import Change
 
 BLOCK = 64
-_COUNT = text("UPDATE namespace SET changes = changes + 1 WHERE id = :space RETURNING changes")
 _CHANGES = ChangeRow.metadata.tables["change"]
 _CHANGE = select(_CHANGES)
 
@@ -37,9 +37,9 @@ def _blocks(connection: Connection) -> Iterator[int]:
         yield from take_ids(connection, BLOCK)
 
 
-def note(connection: Connection, space: int, change: int, kind: str, *, undoes: int | None = None) -> None:
-    """Write a line into the journal; people know it by its number, which counts within the namespace."""
-    number = connection.execute(_COUNT, {"space": space}).scalar_one()
+def note(connection: Connection, space: int, change: int, kind: str, *, undoes: int | None = None, **more: int) -> None:
+    """Write a line into the journal; people know it by its number, which counts within the namespace. `more` is for the tally."""
+    number = tally.add(connection, space, changes=1, **more)
     insert_all(connection, ChangeRow, [{"id": change, "namespace": space, "number": number, "kind": kind, "at": now(), "undoes": undoes}])
 
 
@@ -116,6 +116,7 @@ def undo(connection: Connection, space: int, number: int | None) -> int:
     connection.execute(mark, {"by": by, "id": row.id})
     connection.execute(mark, {"by": by if root.undone_by is None else None, "id": root.id})
     note(connection, space, by, "undo", undoes=row.id)
+    tally.recount(connection, space)
     return by
 
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from sqlalchemy import Connection, text
 
 from memagent.errors import TransferError
-from memagent.memory import journal, linking, relations
+from memagent.memory import journal, linking, relations, tally
 from memagent.memory.database import chunks, insert_all, listed
 from memagent.memory.space import Space
 from memagent.memory.spelling import key, loose
@@ -222,6 +222,7 @@ class _Reading:
             triples = self._triples()
             self._sources()
             self._moves()
+            tally.recount(self.connection, self.space.number)
         except KeyError:
             with at_line(self.path, self.at):
                 raise

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from sqlalchemy import Connection, Engine, insert, inspect, select, text
 
 from memagent.errors import ForeignFolder
+from memagent.memory import tally
 from memagent.memory.moments import now
-from memagent.memory.tables import Base, CounterRow, MigrationRow
+from memagent.memory.tables import ENDING, Base, CounterRow, MigrationRow
 
 ADVISORY = 0x6D656D61  # "mema": the number of a lock that only migrations take
 
@@ -26,9 +27,20 @@ def _erasures(connection: Connection) -> None:
     Base.metadata.tables["erasure"].create(connection, checkfirst=True)  # a new database has all tables from the first migration
 
 
+def _tallies(connection: Connection) -> None:
+    held = {column["name"] for column in inspect(connection).get_columns("namespace")}
+    for name in ("triples", "entities", "passages"):
+        if name not in held:
+            connection.execute(text(f"ALTER TABLE namespace ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0"))
+    connection.execute(text("CREATE INDEX IF NOT EXISTS triple_ending ON triple (namespace, to_key) WHERE " + ENDING))
+    for number in connection.execute(text("SELECT id FROM namespace")).scalars().all():
+        tally.recount(connection, number)
+
+
 MIGRATIONS: dict[str, Callable[[Connection], None]] = {
     "2026-11 first tables": _first_tables,
     "2026-11 erasures": _erasures,
+    "2026-11 tallies": _tallies,
 }
 
 

@@ -37,7 +37,7 @@ def namespace_number(database: Database, name: str) -> int:
         number = _number(connection, name)
         if number is not None:
             return number
-        connection.execute(insert(NamespaceRow).values(id=fresh, name=name, changes=0))
+        connection.execute(insert(NamespaceRow).values(id=fresh, name=name, changes=0, triples=0, entities=0, passages=0))
     return fresh
 
 

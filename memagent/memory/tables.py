@@ -15,6 +15,8 @@ from sqlalchemy import BigInteger, Column, Index, Integer, Text, UniqueConstrain
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
+ENDING = "retracted_at IS NULL AND to_key IS NOT NULL"  # the triples that `triple_ending` indexes
+
 
 class Base(SQLModel, registry=registry()):
     """Our own registry: a program that uses SQLModel itself keeps its table names."""
@@ -59,12 +61,15 @@ class CounterRow(Base, table=True):
 
 
 class NamespaceRow(Base, table=True):
-    """Whose memory it is; `changes` is the number of its last change."""
+    """Whose memory it is; `changes` is the number of its last change, the others are what `tally.py` keeps."""
 
     __tablename__ = "namespace"
     id: int = Field(sa_column=_id())
     name: str = Field(unique=True)
     changes: int = 0
+    triples: int = 0
+    entities: int = 0
+    passages: int = 0
 
 
 class NameRow(Base, table=True):
@@ -125,6 +130,7 @@ class TripleRow(Base, table=True):
         Index("triple_subject", "subject", "relation", "object"),
         Index("triple_object", "object", "relation", "subject"),
         _part("triple_listing", "retracted_at IS NULL", "namespace", "id", "to_key", "retracted_at"),
+        _part("triple_ending", ENDING, "namespace", "to_key"),
         Index("triple_created", "created_by"),
         _part("triple_retracted", "retracted_by IS NOT NULL", "retracted_by"),
         _part("triple_restored", "restored_by IS NOT NULL", "restored_by"),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection, text
 
 from memagent.errors import InvalidInput
-from memagent.memory import journal, linking, relations
+from memagent.memory import journal, linking, relations, tally
 from memagent.memory.database import chunks, fetch, insert_all, listed
 from memagent.memory.moments import after_moment, first_moment, key_of, now
 from memagent.memory.space import Space
@@ -63,6 +63,8 @@ class Writer:
         self.retired: dict[int, int | None] = {}  # stored version -> the version that takes its place
         self.fresh: list[Version] = []
         self.kind = "add"
+        self.opened = 0  # triples without an end, more than before
+        self.passages = 0  # new ones
         self._one: set[int] = set()
         self._inverse_one: set[int] = set()
         self._same: dict[tuple[int, int, int], list[Version]] = {}
@@ -84,7 +86,7 @@ class Writer:
             written.append(
                 triple if known_as == (triple.subject, triple.object) else replace(triple, subject=known_as[0], object=known_as[1])
             )
-        self._store(changed=fresh_names > 0)
+        self._store(fresh_names)
         return written
 
     def _load(self, names: dict[str, linking.Linked], numbers: dict[str, int], rules: dict[str, Relation]) -> None:
@@ -170,6 +172,7 @@ class Writer:
             new.sources = [*old.sources, *new.sources]
         else:
             self.retired[old.id] = new.id
+            self.opened -= old.to_key is None
             if self.kind == "add":
                 self.kind = "edit"
         self._add(new)
@@ -179,15 +182,17 @@ class Writer:
         self.fresh.append(version)
         self._remember(version)
 
-    def _store(self, *, changed: bool) -> None:
+    def _store(self, entities: int) -> None:
         ended = [{"old": old, "at": self.at, "by": self.change} for old in self.retired]
         if ended:
             self.connection.execute(text("UPDATE triple SET retracted_at = :at, retracted_by = :by WHERE id = :old"), ended)
         insert_all(self.connection, TripleRow, [self._row(version) for version in self.fresh])
+        self.opened += sum(version.to_key is None for version in self.fresh)
         journal.copy_provenance(self.connection, {old: new for old, new in self.retired.items() if new is not None}, self.ids)
         sourced = store_provenance(self)
-        if self.fresh or self.retired or sourced or changed:
-            journal.note(self.connection, self.space.number, self.change, self.kind)
+        if self.fresh or self.retired or sourced or entities:
+            more = {"triples": self.opened, "entities": entities, "passages": self.passages}
+            journal.note(self.connection, self.space.number, self.change, self.kind, **more)
 
     def _row(self, version: Version) -> dict[str, object]:
         return {
@@ -233,7 +238,7 @@ def store_provenance(writer: Writer) -> int:
     versions = writer.versions()
     if not versions:
         return 0
-    passages = note_passages(writer.space, writer.connection, [s for v in versions for s in v.sources], writer.ids)
+    passages, writer.passages = note_passages(writer.space, writer.connection, [s for v in versions for s in v.sources], writer.ids)
     held = _sources(writer.connection, [v.id for v in versions])
     rows = []
     for version in versions:
@@ -248,8 +253,8 @@ def store_provenance(writer: Writer) -> int:
     return len(rows)
 
 
-def note_passages(space: Space, connection: Connection, sources: Sequence[Provenance], ids: Iterator[int]) -> dict[str, int]:
-    """The row of each passage by its digest, made if it is new; a known one counts as seen again."""
+def note_passages(space: Space, connection: Connection, sources: Sequence[Provenance], ids: Iterator[int]) -> tuple[dict[str, int], int]:
+    """The row of each passage by its digest, made if it is new, and how many texts are new; a known one counts as seen again."""
     by_digest = {digest(source): source for source in sources}
     found: dict[str, int] = {}
     for some in chunks(by_digest):
@@ -263,14 +268,15 @@ def note_passages(space: Space, connection: Connection, sources: Sequence[Proven
             said = {"source": source.source, "text": source.passage, "noted_at": now(), "indexed": not source.passage.strip()}
             rows.append({"id": found[name], "namespace": space.number, "digest": name, **said})
     insert_all(connection, PassageRow, rows)
-    return found
+    return found, sum(row["text"] != "" for row in rows)
 
 
 def note_passage(space: Space, source: Provenance) -> None:
     """Keep a passage that stated nothing."""
     check_passages((source,))
     with space.database.write() as connection:
-        note_passages(space, connection, (source,), journal.fresh_ids(connection))
+        _, fresh = note_passages(space, connection, (source,), journal.fresh_ids(connection))
+        tally.add(connection, space.number, passages=fresh)
 
 
 def digest(source: Provenance) -> str:
@@ -282,15 +288,17 @@ def retract(space: Space, ids: Sequence[int]) -> int:
     """End these versions without an heir; returns the number of the change."""
     with space.database.write() as connection:
         change = next(journal.fresh_ids(connection))
+        closed = sum(len(fetch(connection, _OPEN, {"ids": some})) for some in chunks(ids))
         for some in chunks(ids):
             connection.execute(_RETRACT, {"at": now(), "by": change, "ids": some})
-        journal.note(connection, space.number, change, "retract")
+        journal.note(connection, space.number, change, "retract", triples=-closed)
     return change
 
 
 _BY_DIGEST = "SELECT digest, id FROM passage WHERE namespace = :space AND digest IN :digests"
 _SEEN = listed("UPDATE passage SET noted_at = :at WHERE id IN :ids", "ids")
 _RETRACT = listed("UPDATE triple SET retracted_at = :at, retracted_by = :by WHERE id IN :ids AND retracted_at IS NULL", "ids")
+_OPEN = "SELECT id FROM triple WHERE id IN :ids AND retracted_at IS NULL AND to_key IS NULL"
 _STORED = """
 SELECT t.id, t.subject, s.entity, cs.text, t.relation, t.object, o.entity, co.text,
 t.confidence, t.valid_from, t.valid_to, t.from_key, t.to_key, t.created_by
