@@ -69,6 +69,7 @@ def _version(package: str) -> str | None:
         return _own_version() if package == "memagent" else None
 
 
-def _own_version() -> str:
+def _own_version() -> str | None:
     """Of a checkout that is not installed."""
-    return str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+    file = ROOT / "pyproject.toml"
+    return str(tomllib.loads(file.read_text(encoding="utf-8"))["project"]["version"]) if file.exists() else None

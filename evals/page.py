@@ -63,7 +63,7 @@ def html(results: Sequence[Mapping[str, Any]], drawn: Mapping[str, Sequence[Pict
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>memagent: evaluation</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
         f"<header><h1>memagent: evaluation</h1><nav>{links}</nav>\n"
-        "<p>Shares in per cent; beside each figure its 95 % bootstrap interval and the number of things counted.</p></header>\n"
+        "<p>Shares in per cent; below each figure its 95 % bootstrap interval and the number of things counted.</p></header>\n"
         f"<main>\n{''.join(parts)}</main>\n</body>\n</html>\n"
     )
 

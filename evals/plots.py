@@ -13,6 +13,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from evals import calibration, report
 from evals.case import Row
@@ -54,7 +55,7 @@ def _scores(rows: Sequence[Row], colours: Colours) -> bytes:
     margin = LABELS * max(len(row.label) for row in rows)
     heights = [len(group) + 1.6 for group in groups]  # in rows: room for the title and the scale
     width, height = margin + PANEL * max(columns, 2) + 0.3, ROW * sum(heights) + 0.6
-    figure = Figure((width, height), dpi=DPI, facecolor=colours.ground, layout="constrained")
+    figure = Figure((width, height), dpi=DPI, facecolor=colours.ground, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06))
     grid = figure.add_gridspec(len(groups), columns, height_ratios=heights)
     for i, group in enumerate(groups):
         for j, name in enumerate(group[0].scores):
