@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     model: str = str(EMBEDDED_MODEL)
     adapters: str | None = None
     threads: int = Field(2, ge=1)
+    int8: bool | None = None
     min_confidence: float | None = Field(None, ge=0.0, le=1.0)
     max_reads: int = Field(4, ge=0, le=32)
     max_tokens: int = Field(64, ge=1)

@@ -20,14 +20,14 @@ def test_every_setting_is_in_the_example_with_its_meaning():
     lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
     explained = {}
     for above, line in zip(lines, lines[1:], strict=False):
-        if found := re.match(r"(?:# )?(MEMAGENT_[A-Z_]+)=", line):
+        if found := re.match(r"(?:# )?(MEMAGENT_[A-Z0-9_]+)=", line):
             explained[found.group(1)] = above
     assert set(explained) == {f"MEMAGENT_{name.upper()}" for name in Settings.model_fields}
     assert all(meaning.startswith("# ") for meaning in explained.values())
 
 
 def test_the_example_has_the_defaults():
-    given = dict(re.findall(r"^MEMAGENT_([A-Z_]+)=(.+)$", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
+    given = dict(re.findall(r"^MEMAGENT_([A-Z0-9_]+)=(.+)$", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
     for name, value in given.items():
         assert str(Settings.model_fields[name.lower()].default).lower() == value
 

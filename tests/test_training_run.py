@@ -1,7 +1,7 @@
 """Training runs on a tiny model: the loss falls, a stopped run goes on as if it had not been stopped, adapters load."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -12,11 +12,12 @@ from memagent.calls import ReadCall
 from memagent.errors import InvalidInput, ModelError
 from memagent.model import local
 from memagent.model.decoding import Judge
+from memagent.model.int8 import Int8Linear
 from memagent.model.local import Limits, load_local
 from memagent.model.seam import DraftRequest, WriteRequest
 from memagent.training import cli
 from memagent.training.examples import Parts, reply_turn, user_turn, write_example
-from memagent.training.finetune import adapter_recipe, save_adapter, with_adapter
+from memagent.training.finetune import Tuning, save_adapter, with_adapter
 from memagent.training.pretrain import Recipe, Shape, new_base, tensors, train, weighted_loss
 from memagent.training.shards import Mixer, Shard, Window, write_shard
 from memagent.triples import Query
@@ -146,9 +147,9 @@ def trained(tmp_path_factory, tiny_tokenizer, marks):
     for name in cli.ADAPTERS:
         base = LlamaForCausalLM.from_pretrained(folder / "base", dtype=torch.bfloat16)
         kept = {key: value.clone() for key, value in base.state_dict().items()}
-        model, parameters = with_adapter(base, name, 1)
-        given = adapter_recipe(12 * LENGTH * BATCH, 1)
-        given = Recipe(**{**asdict(given), "length": LENGTH, "batch": BATCH})
+        how = replace(Tuning.named("mini"), batch=BATCH)
+        model, parameters = with_adapter(base, name, 1, how)
+        given = how.recipe(name, 12 * LENGTH * BATCH, LENGTH, 1)
         train(model.get_base_model(), parameters, lambda progress, name=name: {name: 1.0}, shards, given, folder / f"{name}.ckpt")
         now = {key.replace(".base_layer", ""): value for key, value in model.get_base_model().state_dict().items()}
         assert all(torch.equal(now[key], value) for key, value in kept.items())  # the base stays as it is
@@ -165,7 +166,7 @@ def test_adapters_load_beside_their_base_and_differ(trained, tmp_path, monkeypat
     for path in (tmp_path / "packed").rglob("*.json"):
         assert str(trained.parent) not in path.read_text(encoding="utf-8"), path
 
-    model = load_local(str(tmp_path / "packed"), threads=1, relations=("residence", "likes"))
+    model = load_local(str(tmp_path / "packed"), threads=1, relations=("residence", "likes"), int8=False)
     assert not any(model.networks.under(name).training for name in cli.ADAPTERS)
     (triple, *_) = model.write(WriteRequest("Anna lives in Oslo."))
     assert triple.relation in ("residence", "likes")
@@ -180,6 +181,28 @@ def test_adapters_load_beside_their_base_and_differ(trained, tmp_path, monkeypat
     monkeypatch.setattr(local, "MERGED_BELOW", 0)  # as for a large base: one network, its adapters switched
     switched = following_under(load_local(str(tmp_path / "packed"), threads=1), ids)
     assert all(torch.allclose(merged[name], switched[name], atol=1e-4) for name in cli.ADAPTERS)
+
+
+def test_integers_of_8_bits_give_nearly_the_same(trained, tmp_path):
+    cli.main(["pack", "--run", str(trained), "--out", str(tmp_path), "--threads", "1"])
+    exact, rounded = (load_local(str(tmp_path), threads=1, int8=int8) for int8 in (False, True))
+    ids = exact.marks.text("Anna lives in Oslo.")
+    for name in cli.ADAPTERS:
+        network = rounded.networks.under(name)
+        assert not any(isinstance(module, torch.nn.Linear) for module in network.modules())
+        near = following_under(exact, ids)[name] - following_under(rounded, ids)[name]
+        assert 0 < near.abs().max() < 0.05
+
+
+def test_what_a_token_gives_in_8_bits_does_not_depend_on_others():
+    torch.manual_seed(1)
+    layer = torch.nn.Linear(48, 20)
+    rounded = Int8Linear(layer)
+    tokens = torch.randn(1, 5, 48) * torch.tensor([1.0, 100.0, 0.01, 1.0, 0.0])[:, None]
+    together = rounded(tokens)
+    assert torch.equal(together, torch.stack([rounded(tokens[:, i]) for i in range(5)], dim=1))
+    spread = (layer(tokens) - layer.bias).abs().amax(-1, keepdim=True)
+    assert ((together - layer(tokens)).abs() <= 0.03 * spread).all()
 
 
 def following_under(model, ids) -> dict[str, torch.Tensor]:

@@ -76,7 +76,8 @@ class Agent:
             from memagent.model.local import load_local
 
             s = self.settings
-            self._model = load_local(s.model, s.adapters, threads=s.threads, max_tokens=s.max_tokens, relations=self.memory.ontology.names)
+            relations = self.memory.ontology.names
+            self._model = load_local(s.model, s.adapters, threads=s.threads, max_tokens=s.max_tokens, relations=relations, int8=s.int8)
         return self._model
 
     # ---- writing

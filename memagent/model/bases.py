@@ -7,19 +7,20 @@ none of this.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 from memagent.errors import ModelError
-from memagent.model.marks import BEGIN, END, MARK_TOKENS
+from memagent.model.marks import ADDED_TOKENS, BEGIN, END, MARK_TOKENS, mark_ids
+from memagent.model.tree import score_paths
 
 NAMED = "a folder, or the name of a Hugging Face causal language model"
+NEAR = 0.3  # nats by which a tree may differ from path by path: as much as 16-bit numbers of another order of adding
 
 
 def load_tokenizer(source: str | Path) -> Any:
@@ -35,18 +36,15 @@ def load_tokenizer(source: str | Path) -> Any:
 
 
 def load_base(source: str | Path, dtype: torch.dtype | str = "auto") -> Any:
-    """The network of a folder or of a model by name, in `dtype` ("auto": as it was saved), ready for grounded decoding.
+    """The network of a folder or of a model by name, in `dtype` ("auto": as it was saved).
 
     Raises:
-        ModelError: there is none, or it is of a kind whose continuations cannot be scored in a tree.
+        ModelError: there is none.
     """
     try:
-        network: Any = AutoModelForCausalLM.from_pretrained(str(source), dtype=dtype, attn_implementation="sdpa")
+        network: Any = AutoModelForCausalLM.from_pretrained(str(source), dtype=dtype)
     except (OSError, ValueError, KeyError) as error:
         raise _unreadable(source, error) from error
-    if "position_ids" not in inspect.signature(network.forward).parameters:
-        hint = "take one whose attention is told its positions, such as those of the Llama, Mistral, Qwen, GPT-NeoX and GPT-2 families"
-        raise ModelError(f"{type(network).__name__} does not fit: it cannot be told the positions of its tokens", hint=hint)
     _hold_positions(network)
     return network.eval()
 
@@ -68,18 +66,33 @@ def _clamped(module: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]
     return (given[0].clamp(max=last), *given[1:])
 
 
+@torch.inference_mode()
+def check_trees(network: Any) -> None:
+    """Try whether continuations can be scored in a tree, on which all grounded decoding rests.
+
+    Raises:
+        ModelError: they cannot: the network keeps a state, or attends to what is near in the order in which it is fed.
+    """
+    ids, paths = [1, 2, 3], [[4, 5], [4, 6], [7]]
+    cache = DynamicCache()
+    try:
+        before = network(input_ids=torch.tensor([ids]), past_key_values=cache, use_cache=True, logits_to_keep=1).logits[0, -1]
+        scored = score_paths(network, cache, len(ids), before.float().log_softmax(-1), paths)
+        alone = [network(input_ids=torch.tensor([ids + path])).logits[0, -1].float().log_softmax(-1) for path in paths]
+        fits = all((s.following - a).abs().max() < NEAR for s, a in zip(scored, alone, strict=True))
+    except (TypeError, ValueError, AttributeError, RuntimeError):
+        fits = False
+    if not fits:
+        hint = "take a transformer with plain attention, for example of the Llama, Mistral, Qwen, GPT-NeoX or GPT-2 family"
+        raise ModelError(f"{type(network).__name__} does not fit: its continuations cannot be scored in a tree", hint=hint)
+
+
 # ---- marks
-
-
-def has_marks(tokenizer: Any) -> bool:
-    """Whether each mark is a token of its own."""
-    ids = set(tokenizer.convert_tokens_to_ids(list(MARK_TOKENS)))
-    return len(ids) == len(MARK_TOKENS) and not ids & {None, tokenizer.unk_token_id}
 
 
 def add_marks(tokenizer: Any) -> Any:
     """The tokenizer with each mark as a token that text cannot contain."""
-    tokenizer.add_special_tokens({"extra_special_tokens": list(MARK_TOKENS)}, replace_extra_special_tokens=False)
+    tokenizer.add_special_tokens({"extra_special_tokens": list(ADDED_TOKENS)}, replace_extra_special_tokens=False)
     return tokenizer
 
 
@@ -106,7 +119,7 @@ def fit_rows(network: Any, tokenizer: Any) -> None:
     begin, end = tokenizer.bos_token_id, tokenizer.eos_token_id
     rows = spelt(tokenizer, {mark: mark for mark in MARK_TOKENS})
     rows |= {mark: [special] for mark, special in ((BEGIN, begin if begin is not None else end), (END, end)) if special is not None}
-    places = dict(zip(MARK_TOKENS, tokenizer.convert_tokens_to_ids(list(MARK_TOKENS)), strict=True))
+    places = dict(zip(MARK_TOKENS, mark_ids(tokenizer), strict=True))
     for values in _by_token(network):
         for mark, ids in rows.items():
             values[places[mark]] = values[ids].float().mean(0).to(values.dtype)

@@ -24,10 +24,11 @@ from memagent.calls import ReadCall, WriteCall
 from memagent.config import EMBEDDED_MODEL
 from memagent.errors import ModelError
 from memagent.memory.embedding import MiniLM
-from memagent.model.bases import fit_rows, has_marks, load_base, load_tokenizer
+from memagent.model.bases import check_trees, fit_rows, load_base, load_tokenizer
 from memagent.model.decoding import READ_JUDGE, WRITE_JUDGE, Judge, ReadSearch, Scorer, WriteSearch, spans
 from memagent.model.fewshot import ASKED, WRITTEN, SpeltMarks, SpeltScorer
-from memagent.model.marks import Marks
+from memagent.model.int8 import fast_here, in_int8
+from memagent.model.marks import Marks, mark_ids
 from memagent.model.opinions import FittedScorer, RelationScorer
 from memagent.model.pool import CachePool, Entry
 from memagent.model.seam import Draft, DraftRequest, WriteRequest
@@ -85,14 +86,15 @@ class Networks:
         return self._base
 
 
-def _under_adapters(base: Any, tokenizer: Any, folder: Path) -> Networks:
+def _under_adapters(base: Any, tokenizer: Any, folder: Path, int8: bool) -> Networks:
     """The base with both adapters of a folder."""
     paths = {name: folder / name for name in (WRITE, READ)}
     if PeftConfig.from_pretrained(str(paths[WRITE])).trainable_token_indices:  # the base was not trained with the marks
+        check_trees(base)
         fit_rows(base, tokenizer)
     if base.num_parameters() <= MERGED_BELOW:
         merged = {n: PeftModel.from_pretrained(deepcopy(base), str(p), adapter_name=n).merge_and_unload() for n, p in paths.items()}
-        return Networks(base, merged)
+        return Networks(base, {name: in_int8(network) for name, network in merged.items()} if int8 else merged)
     both = PeftModel.from_pretrained(base, str(paths[WRITE]), adapter_name=WRITE)
     both.load_adapter(str(paths[READ]), adapter_name=READ)
     return Networks(both.eval())
@@ -293,9 +295,17 @@ class FewShotModel(LocalModel):
 
 
 def load_local(
-    model: str, adapters: str | None = None, *, threads: int = 2, max_tokens: int = 64, relations: Sequence[str] | None = None
+    model: str,
+    adapters: str | None = None,
+    *,
+    threads: int = 2,
+    max_tokens: int = 64,
+    relations: Sequence[str] | None = None,
+    int8: bool | None = None,
 ) -> LocalModel:
     """Load a model folder (base, write, read), or a base with adapters from a folder, or a base alone that is shown examples.
+
+    `int8`: whether a small model computes with 8-bit integers; None: where the processor is made for it.
 
     Raises:
         ModelError: the folder or the adapters are missing or do not fit; says what to do.
@@ -311,11 +321,12 @@ def load_local(
     adapted = _has_adapters(trained, must=adapters is not None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for a deprecated name; no concern of a user
-        networks = _under_adapters(base, tokenizer, trained) if adapted else Networks(base)
+        networks = _under_adapters(base, tokenizer, trained, fast_here() if int8 is None else int8) if adapted else Networks(base)
     limits = Limits.load(trained / "calibration.json")
     names = relations or default_ontology().names
-    if has_marks(tokenizer):
+    if mark_ids(tokenizer):
         return LocalModel(networks, Marks(tokenizer), limits, names, second=_second(trained), max_tokens=max_tokens)
+    check_trees(base)
     marks = SpeltMarks(tokenizer, base.get_output_embeddings().weight.shape[0])
     return FewShotModel(networks, marks, limits, names, second=_second(trained, EMBEDDED_MODEL), max_tokens=max_tokens)
 

@@ -28,6 +28,16 @@ MARK_TOKENS = (
     calls.SIDE,
     NEXT_TOKEN,
 )
+ADDED_TOKENS = tuple(f"<|mem {mark}|>" for mark in MARK_TOKENS)  # in other people's vocabularies, where ">>" may be an ordinary token
+
+
+def mark_ids(tokenizer: Any) -> tuple[int, ...]:
+    """The ids of the marks; none where a tokenizer does not have all of them."""
+    for tokens in (MARK_TOKENS, ADDED_TOKENS):
+        ids = tuple(tokenizer.convert_tokens_to_ids(list(tokens)))
+        if len(set(ids)) == len(tokens) and not {None, tokenizer.unk_token_id} & set(ids):
+            return ids
+    return ()
 
 
 class Marks:
@@ -35,7 +45,7 @@ class Marks:
 
     def __init__(self, tokenizer: Any, ids: Iterable[int] | None = None) -> None:
         self.tokenizer = tokenizer
-        self.ids: tuple[int, ...] = tuple(tokenizer.convert_tokens_to_ids(list(MARK_TOKENS)) if ids is None else ids)
+        self.ids: tuple[int, ...] = mark_ids(tokenizer) if ids is None else tuple(ids)
         (
             self.begin,
             self.end,

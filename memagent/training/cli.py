@@ -2,6 +2,9 @@
 
 A run is a folder (`runs/mini` unless `--run` says otherwise): tokenizer, shards, checkpoints with their recipes and logs. Every
 step goes on where it was interrupted; a file called `stop` in the folder ends it after the next update.
+
+With `--base` the adapters are those of another causal language model, a folder or a name of the Hugging Face hub, with its own
+tokenizer (prepare, write, read, pack, calibrate; the run is then `runs/NAME`). `--hub-recipe` trains them as MemLLM trained Mistral-7B.
 """
 
 from __future__ import annotations
@@ -14,14 +17,15 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM
 
 from memagent.errors import InvalidInput, ModelError
+from memagent.model.bases import add_marks, fit_rows, load_base, load_tokenizer
 from memagent.model.local import OPINIONS, load_local
 from memagent.model.marks import Marks
 from memagent.training.calibrate import calibrate
 from memagent.training.examples import Teacher
-from memagent.training.finetune import adapter_recipe, save_adapter, with_adapter
+from memagent.training.finetune import Tuning, save_adapter, with_adapter
 from memagent.training.grammar.engine import Grammar
 from memagent.training.grammar.phrasings import phrasings
 from memagent.training.opinions import Lessons, by_length, endless, new_encoder, save, teach
@@ -32,13 +36,15 @@ from memagent.training.stats import RELATION_HEAD, SOURCE_HEAD, count_source, re
 from memagent.training.tokens import tokenizer_texts, train_tokenizer
 
 ADAPTERS = ("write", "read")
-ADAPTER_TOKENS = 2_000_000
 
 
 def main(argv: Sequence[str]) -> int:
     """Run one training command; returns the exit status."""
     args = _parser().parse_args(argv)
     torch.set_num_threads(args.threads)
+    args.run = args.run or Path("runs") / (Path(args.base).name if args.base else "mini")
+    if args.base and (args.run / "base").is_dir():
+        raise InvalidInput(f"{args.run} has a base of its own", hint="another base needs another --run")
     args.run.mkdir(parents=True, exist_ok=True)
     COMMANDS[args.command](args)
     return 0
@@ -48,7 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="memagent train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=sorted(COMMANDS))
     parser.add_argument("--data", type=Path, help="the folder of data sets")
-    parser.add_argument("--run", type=Path, default=Path("runs/mini"), help="the run's folder")
+    parser.add_argument("--run", type=Path, help="the run's folder")
+    parser.add_argument("--base", help="another model as the base: a folder or a name")
+    parser.add_argument("--hub-recipe", action="store_true", help="write, read: the settings for a model of billions of parameters")
     parser.add_argument("--out", type=Path, help="pack, calibrate: the model's folder")
     parser.add_argument("--tokens", type=int, help="how long to train")
     parser.add_argument("--steps", type=int, default=2400, help="opinions: how long to train, in batches of 64")
@@ -67,11 +75,13 @@ def _data(args: argparse.Namespace) -> Path:
     return data
 
 
-def _tokenizer(run: Path) -> PreTrainedTokenizerFast:
-    if not (run / "tokenizer").is_dir():
-        raise ModelError(f"{run} has no tokenizer", hint="make it with: python -m memagent train tokenizer --data DIR")
-    tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(run / "tokenizer")
-    return tokenizer
+def _tokenizer(args: argparse.Namespace) -> Any:
+    folder = args.run / "tokenizer"
+    if args.base and not folder.is_dir():
+        add_marks(load_tokenizer(args.base)).save_pretrained(folder)
+    if not folder.is_dir():
+        raise ModelError(f"{args.run} has no tokenizer", hint="make it with: python -m memagent train tokenizer --data DIR")
+    return load_tokenizer(folder)
 
 
 def train_tokens(args: argparse.Namespace) -> None:
@@ -81,20 +91,20 @@ def train_tokens(args: argparse.Namespace) -> None:
 
 def prepare_shards(args: argparse.Namespace) -> None:
     """Write the shards."""
-    prepare(_data(args), args.run / "shards", Marks(_tokenizer(args.run)), args.seed, print, args.only)
+    prepare(_data(args), args.run / "shards", Marks(_tokenizer(args)), args.seed, print, args.only)
 
 
 def _shards(args: argparse.Namespace, shares: Mapping[str, float]) -> dict[str, Shard]:
     """The shards that have a share; those that are missing are made first where `--data` is given."""
     missing = [name for name in shares if not (args.run / "shards" / f"{name}.ends").exists()]
     if missing and args.data is not None:
-        prepare(_data(args), args.run / "shards", Marks(_tokenizer(args.run)), args.seed, print, missing)
+        prepare(_data(args), args.run / "shards", Marks(_tokenizer(args)), args.seed, print, missing)
     return {name: Shard(args.run / "shards" / name) for name in shares}
 
 
 def train_base(args: argparse.Namespace) -> None:
     """Train the base from nothing."""
-    model = new_base(Shape(vocabulary=len(_tokenizer(args.run))), args.seed)
+    model = new_base(Shape(vocabulary=len(_tokenizer(args))), args.seed)
     recipe = Recipe(tokens=args.tokens or Recipe().tokens, seed=args.seed)
     _train(args, model, dict(model.named_parameters()), "base", recipe)
     model.save_pretrained(args.run / "base")
@@ -106,14 +116,27 @@ def _train(args: argparse.Namespace, model: Any, parameters: Mapping[str, nn.Par
 
 
 def train_adapter(args: argparse.Namespace) -> None:
-    """Train one adapter on the run's base."""
-    name = args.command
-    if not (args.run / "base").is_dir():
-        raise ModelError(f"{args.run} has no base", hint="train it first: python -m memagent train base")
-    base = LlamaForCausalLM.from_pretrained(args.run / "base", dtype=torch.bfloat16)
-    model, parameters = with_adapter(base, name, args.seed)
-    _train(args, model.get_base_model(), parameters, name, adapter_recipe(args.tokens or ADAPTER_TOKENS, args.seed))
-    save_adapter(model, name, args.run)
+    """Train one adapter on the run's base, or on another."""
+    name, how = args.command, Tuning.named("hub" if args.hub_recipe else "mini")
+    base, marks = _base(args)
+    model, parameters = with_adapter(base, name, args.seed, how, marks)
+    tokens = args.tokens or how.long(_shards(args, mixer()[name]).values())
+    recipe = how.recipe(name, tokens, getattr(base.config, "max_position_embeddings", how.length), args.seed)
+    _train(args, model.get_base_model(), parameters, name, recipe)
+    save_adapter(model, name, args.run, args.base or "base")
+
+
+def _base(args: argparse.Namespace) -> tuple[Any, Sequence[int]]:
+    """The base, where it computes fastest, and the marks that it does not know yet."""
+    if not args.base and not (args.run / "base").is_dir():
+        raise ModelError(f"{args.run} has no base", hint="train it first: python -m memagent train base, or name another with --base")
+    base = load_base(args.base or args.run / "base", torch.bfloat16)
+    marks: Sequence[int] = ()
+    if args.base:
+        tokenizer = _tokenizer(args)
+        fit_rows(base, tokenizer)
+        marks = Marks(tokenizer).ids
+    return base.to("cuda" if torch.cuda.is_available() else "cpu"), marks
 
 
 def train_opinions(args: argparse.Namespace) -> None:
@@ -128,17 +151,19 @@ def fit_judges(args: argparse.Namespace) -> None:
     """Fit the judges of a packed model (`--out`)."""
     if args.out is None:
         raise InvalidInput("calibrate needs --out DIR", hint="a packed model's folder")
-    print(calibrate(load_local(str(args.out), threads=args.threads), args.out / "calibration.json", args.count, args.seed))
+    model = load_local(args.base or str(args.out), str(args.out), threads=args.threads)
+    print(calibrate(model, args.out / "calibration.json", args.count, args.seed))
 
 
 def pack(args: argparse.Namespace) -> None:
-    """Copy tokenizer, base and adapters into one model folder, in bf16."""
+    """Copy tokenizer, base (if it is the run's own) and adapters into one model folder, in bf16."""
     if args.out is None:
         raise InvalidInput("pack needs --out DIR", hint="the model's folder, for example memagent/model/mini")
     args.out.mkdir(parents=True, exist_ok=True)
     for file in (args.run / "tokenizer").iterdir():
         shutil.copy(file, args.out / file.name)
-    LlamaForCausalLM.from_pretrained(args.run / "base", dtype=torch.bfloat16).save_pretrained(args.out / "base")
+    if not args.base:
+        LlamaForCausalLM.from_pretrained(args.run / "base", dtype=torch.bfloat16).save_pretrained(args.out / "base")
     for name in ADAPTERS:
         shutil.copytree(args.run / name, args.out / name, dirs_exist_ok=True)
         (args.out / name / "README.md").unlink(missing_ok=True)
@@ -156,7 +181,7 @@ def show(args: argparse.Namespace) -> None:
 
 
 def _teacher(args: argparse.Namespace) -> Teacher:
-    return Teacher(Marks(_tokenizer(args.run)), Grammar(args.seed))
+    return Teacher(Marks(_tokenizer(args)), Grammar(args.seed))
 
 
 def coloured(marks: Marks, example: Any) -> str:
@@ -170,7 +195,7 @@ def coloured(marks: Marks, example: Any) -> str:
 
 def stats(args: argparse.Namespace) -> None:
     """What is in the shards, by source and by relation."""
-    marks = Marks(_tokenizer(args.run))
+    marks = Marks(_tokenizer(args))
     names = [file.stem for file in sorted((args.run / "shards").glob("*.ends"))]
     sources = {name: count_source(Shard(args.run / "shards" / name), marks) for name in names}
     print(SOURCE_HEAD, *(source.row(name) for name, source in sources.items()), sep="\n")
