@@ -81,7 +81,8 @@ def _panel(axes: Axes, name: str, rows: Sequence[Row], colours: Colours, *, labe
         axes.set_xlim(-4, 104)
         axes.set_xticks([0, 50, 100])
     elif shown:
-        axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
+        ends = [scale * (end or 0.0) for _, score in shown for end in (score.low, score.value, score.high)]
+        axes.set_xlim(1.06 * min(0.0, *ends) - 0.02 * max(ends), 1.06 * max(ends))
         axes.locator_params(axis="x", nbins=4)
     _dress(axes, f"{name}, %" if per_cent else name, colours)
 

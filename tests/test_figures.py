@@ -1,8 +1,12 @@
-"""The README's figures are those of the results under evals/results."""
+"""The README's figures, and those of docs/, are those of the results under evals/results."""
 
-import json
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+from evals import report
+from evals.case import Outcome, Row, Score
 
 ROOT = Path(__file__).parents[1]
 MARK = re.compile(r"<!-- figures: ([\w.]+) -->\n((?:\|.*\n)+)")
@@ -12,20 +16,33 @@ def cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip().strip("|").split("|")]
 
 
-def test_every_figure_of_the_readme_is_in_the_results() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    tables = MARK.findall(readme)
-    assert tables, "the README has no marked table of figures"
-    for file, table in tables:
-        result = json.loads((ROOT / "evals" / "results" / file).read_text(encoding="utf-8"))
-        rows = {row["label"]: row["scores"] for row in result["rows"]}
+def wrong(text: str, read: Callable[[str], dict[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """Figures of the marked tables that the results do not have: file, row, column, figure."""
+    for file, table in MARK.findall(text):
+        rows = {row.label: row.scores for row in report.rows(read(file))}
         header, _, *lines = table.strip().splitlines()
-        columns = cells(header)[1:]
         for line in lines:
             label, *figures = cells(line)
-            for column, figure in zip(columns, figures, strict=True):
-                score = rows[label][column]
-                if figure in ("", "–"):
-                    assert score["value"] is None, (file, label, column)
-                else:
-                    assert float(figure) == round(100 * score["value"], 1), (file, label, column)
+            for column, figure in zip(cells(header)[1:], figures, strict=True):
+                score = rows[label].get(column)
+                if figure != (report.number(score.value, score.unit) if score else ""):
+                    yield file, label, column, figure
+
+
+def test_every_figure_of_the_documents_is_in_the_results() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
+    assert any(map(MARK.search, texts)), "there is no marked table of figures"
+    found = [each for text in texts for each in wrong(text, lambda file: report.read(ROOT / "evals" / "results" / file))]
+    assert not found
+
+
+def test_a_figure_that_is_not_in_the_results_is_found() -> None:
+    table = "<!-- figures: a.json -->\n| | right | loss |\n|---|--:|--:|\n| all | 66.7 | 1.230 |\n| some | – | |\n"
+    rows = [
+        Row("all", {"right": Score(2 / 3, 0, 1, 3), "loss": Score(1.23, 1, 2, 3, "")}),
+        Row("some", {"right": Score(None, None, None, 0)}),
+    ]
+    result = report.document("a", Outcome(rows, []), {})
+    assert not list(wrong(table, lambda _: result))
+    assert list(wrong(table.replace("66.7", "66.8"), lambda _: result)) == [("a.json", "all", "right", "66.8")]
+    assert list(wrong(table.replace("1.230", "1.23"), lambda _: result))
