@@ -35,8 +35,9 @@ from evals.case import CaseResult, DataFile, MissingData, Outcome, Row, Score
 from evals.documents import Document, Gold, read_documents
 from evals.scoring import interval, sample
 from evals.texts import REDOCRED
-from memagent import Agent, MemagentError, Memory
+from memagent import Agent, Memory
 from memagent.calls import render_query
+from memagent.errors import InvalidInput
 from memagent.memory import MiniLM
 from memagent.training.readers.spelling import Span
 
@@ -73,21 +74,21 @@ class Perplexity:
             written = [write(document, model, shelf) for document in progress(documents, self.name)]
             notes = [f"{len(documents)} documents; the model wrote {agent.memory.count().triples} triples, people {gold.count().triples}"]
         scored = [measured(document, each) for document, each in zip(documents, written, strict=True)]
-        return Outcome(_rows(scored, bench.seed), [each.case() for each in scored], [*notes, _considered(documents, written)])
+        return Outcome(_rows(scored, bench.seed), [each.case() for each in scored], [*notes, _considered(written)])
 
 
 def _local(talker: Talker) -> tuple[Agent, LocalModel]:
     """The agent and its model.
 
     Raises:
-        MissingData: the model gives no probabilities.
+        MissingData: the model gives no probabilities, or has not learnt the calls.
     """
-    if isinstance(talker, Agent):
-        from memagent.model.local import LocalModel
+    from memagent.model.local import FewShotModel, LocalModel
 
-        if isinstance(talker.model, LocalModel):
-            return talker, talker.model
-    raise MissingData("needs a model on this machine, for its probabilities")
+    model = talker.model
+    if not isinstance(talker, Agent) or not isinstance(model, LocalModel) or isinstance(model, FewShotModel):
+        raise MissingData("needs a model on this machine that has learnt the calls, for its probabilities")
+    return talker, model
 
 
 def read(agent: Agent, documents: Sequence[Document]) -> None:
@@ -104,7 +105,7 @@ def fill(memory: Memory, marked: Iterable[Gold]) -> None:
             for other in others if memory.names(first) else ():
                 try:
                     memory.add_alias(first, other)
-                except MemagentError:
+                except InvalidInput:
                     continue
 
 
@@ -197,22 +198,19 @@ def _rows(scored: Sequence[Scored], seed: int) -> list[Row]:
 
 
 def _scores(way: str, scored: Sequence[Scored], seed: int) -> Iterator[tuple[str, Score]]:
-    for kind in KINDS:
-        table = np.array([document.sums[way][kind] for document in scored], dtype=np.float64)
-        n = int(table[:, 1].sum())
-        yield kind, interval(table, perplexity, n, unit="", seed=seed)
-        yield f"{kind} bits/byte", interval(table, bits_per_byte, n, unit="", seed=seed)
+    tables = {kind: np.array([document.sums[way][kind] for document in scored], dtype=np.float64) for kind in KINDS}
+    counts = {kind: int(table[:, 1].sum()) for kind, table in tables.items()}
+    for kind, table in tables.items():
+        yield kind, interval(table, perplexity, counts[kind], unit="", seed=seed)
         if kind == "target":
             off = np.array([document.sums[OFF][kind][0] for document in scored])
-            yield "target ratio", interval(np.column_stack([table[:, :2], off]), ratio, n, unit="", seed=seed)
+            yield "target ratio", interval(np.column_stack([table[:, :2], off]), ratio, counts[kind], unit="", seed=seed)
+    for kind, table in tables.items():
+        yield f"{kind} bits/byte", interval(table, bits_per_byte, counts[kind], unit="", seed=seed)
 
 
-def _considered(documents: Sequence[Document], written: Sequence[Written]) -> str:
+def _considered(written: Sequence[Written]) -> str:
     """In how many places a call was considered, and how many of the targets are among them."""
-    from evals.ways import place
-
-    pairs = list(zip(documents, written, strict=True))
-    met = sum(place(d.text, w.tokens, target) in w.places for d, w in pairs for target in d.gold.targets)
-    targets, places = sum(len(d.gold.targets) for d in documents), sum(len(w.places) for w in written)
-    malformed = sum(w.malformed for w in written)
+    places, targets = sum(len(each.places) for each in written), sum(len(each.targets) for each in written)
+    met, malformed = sum(len({*each.places} & {*each.targets}) for each in written), sum(each.malformed for each in written)
     return f"calls considered in {places} places, {met} of {targets} targets among them; {malformed} queries malformed where not grounded"

@@ -67,11 +67,16 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A document's tokens, their log-probabilities each way, before which a call was considered, and how many queries were malformed."""
+    """A document's tokens, and their log-probabilities each way.
+
+    `places`: the tokens before which a call was considered; `targets`: those before which the calls for the targets stand.
+    `malformed`: how many queries that nothing grounded were no queries.
+    """
 
     tokens: Encoded
     ways: dict[str, list[float]]
     places: list[int]
+    targets: list[int]
     malformed: int
 
 
@@ -92,13 +97,14 @@ def write(document: Document, model: LocalModel, shelf: Shelf) -> Written:
             ways[name + how] = mixed(reading.plain, [replace(b, weight=b.weight * reading.opening[b.at]) for b in branches])
             firsts = {b.at: b for b in reversed(branches) if reading.opens[b.at]}
             ways[f"{name}{how}, no branching"] = mixed(reading.plain, [replace(b, weight=1.0) for b in firsts.values()])
-    return Written(tokens, ways | _told(document, tokens, reading, shelf.gold), places, len(places) - len(free))
+    targets = {place(text, tokens, target): target for target in document.gold.targets}
+    ways |= _told(targets, text, tokens, reading, shelf.gold)
+    return Written(tokens, ways, places, list(targets), len(places) - len(free))
 
 
-def _told(document: Document, tokens: Encoded, reading: Reading, gold: Knowing) -> dict[str, list[float]]:
+def _told(targets: Mapping[int, Target], text: str, tokens: Encoded, reading: Reading, gold: Knowing) -> dict[str, list[float]]:
     """The ways in which people say where to call, what to ask, what the answer is; every call is made."""
-    targets = {place(document.text, tokens, target): target for target in document.gold.targets}
-    chosen = reading.chosen({i: gold.askable(document.text[: tokens.spans[i][0]]) for i in targets})
+    chosen = reading.chosen({i: gold.askable(text[: tokens.spans[i][0]]) for i in targets})
     asked = _branches(reading, gold, {i: [(target.query, 1.0)] for i, target in targets.items()})
     answers = [Call(i, target.query, (target.name,)) for i, target in targets.items()]
     answered = [Branch(call.at, 1.0, logprobs) for call, logprobs in zip(answers, reading.after(answers), strict=True)]

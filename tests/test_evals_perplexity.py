@@ -298,7 +298,8 @@ def test_gold_reaches_no_row_but_the_oracles(model, run):
     assert all(again[f"oracle: {what}"] != first[f"oracle: {what}"] for what in ("queries", "answers"))
 
 
-def test_without_probabilities_the_suite_is_left_out(run, tmp_path, model):
-    run(model, RECORD)
+def test_without_probabilities_the_suite_is_left_out(tmp_path):
+    (tmp_path / "redocred").mkdir()
+    (tmp_path / "redocred" / "test_revised.json").write_text("[]", encoding="utf-8")
     with pytest.raises(MissingData, match="probabilities"):
         Perplexity().run(Bench(ScriptedTalker().fresh, data=tmp_path))

@@ -88,7 +88,7 @@ def mixed(plain: Sequence[float], branches: Sequence[Branch]) -> list[float]:
     for i, logprob in enumerate(plain):
         free += sum(mass for branch, mass in live if i >= branch.at + len(branch.logprobs))
         live = [(branch, mass) for branch, mass in live if i < branch.at + len(branch.logprobs)]
-        rest = 1.0 - sum(branch.weight for branch in starting[i])
+        rest = max(0.0, 1.0 - sum(branch.weight for branch in starting[i]))  # weights that add up to one do so but for rounding
         free *= rest
         live = [(branch, mass * rest) for branch, mass in live] + [(branch, branch.weight) for branch in starting[i]]
         free *= math.exp(logprob)
@@ -138,11 +138,10 @@ class Reading:
         self._names: dict[str, Path] = {}  # tokens of the names in queries
         self._windows = list(self._read(before))
         after = torch.cat([window.after[:-1] for window in self._windows])
-        text_only = self._text(after)
-        opening = after[:, self.marks.read_open]
-        self.plain: list[float] = text_only.gather(1, torch.tensor(self.ids)[:, None])[:, 0].tolist()
-        self.opening: list[float] = torch.sigmoid(opening - self._share(after)).tolist()
-        self.opens: list[bool] = (opening > after.index_fill(1, self._no_text, -math.inf).amax(1)).tolist()
+        text_only, opening = self._text_only(after), after[:, self.marks.read_open]
+        self.plain: list[float] = self._logprobs(after, self.ids)
+        self.opening: list[float] = torch.sigmoid(opening - text_only.logsumexp(1)).tolist()
+        self.opens: list[bool] = (opening > text_only.amax(1)).tolist()
 
     @property
     def places(self) -> list[int]:
@@ -162,13 +161,14 @@ class Reading:
             yield _Window(first, end, len(ids), cache, torch.log_softmax(output.logits[0].float(), dim=-1))
             first, end = end, end + step
 
-    def _share(self, after: Tensor) -> Tensor:
-        """Log-probability that text follows, and no mark."""
-        return after.index_fill(1, self._no_text, -math.inf).logsumexp(1)
+    def _text_only(self, after: Tensor) -> Tensor:
+        """Log-probabilities without the marks; they do not add up to one."""
+        return after.index_fill(1, self._no_text, -math.inf)
 
-    def _text(self, after: Tensor) -> Tensor:
-        """Log-probabilities among the tokens of text."""
-        return after.index_fill(1, self._no_text, -math.inf).log_softmax(1)
+    def _logprobs(self, after: Tensor, ids: Sequence[int]) -> list[float]:
+        """Of each of `ids` among the tokens of text, where `after` are the log-probabilities before each (ids, vocabulary)."""
+        found: list[float] = self._text_only(after).log_softmax(1).gather(1, torch.tensor(ids)[:, None])[:, 0].tolist()
+        return found
 
     # ---- calls
 
@@ -199,7 +199,7 @@ class Reading:
 
         def stretch(path: Path, along: Tensor) -> tuple[float, ...]:
             start = path.index(self.marks.close) + 1
-            return tuple(self._text(along[start:-1]).gather(1, torch.tensor(path[start:])[:, None])[:, 0].tolist())
+            return tuple(self._logprobs(along[start:-1], path[start:]))
 
         return self._along([(call.at, (*self._call(call), *self.ids[call.at : call.at + STRETCH])) for call in calls], stretch)
 
