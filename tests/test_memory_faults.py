@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from memagent import Provenance, Query, Triple
 from memagent.errors import ForeignFolder, MemoryFault, MemoryLocked, StorageFull
-from memagent.memory import CharacterEmbedder, Counts, Memory, database
+from memagent.memory import CharacterEmbedder, Counts, Memory, MiniLM, database
 
 ROOT = Path(__file__).parent.parent
 START = """
@@ -91,6 +92,16 @@ os.kill(os.getpid(), 9)
     with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
         assert len(memory.match(Query(None, "likes", "tea"), limit=100)) == 30
         assert memory.doctor().ok
+
+
+def test_nothing_goes_over_the_network(memory_home, memory_settings, monkeypatch):
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a connection was made"))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("a host was looked up"))
+    with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
+        memory.add([Triple("Zorblax Quimby", "likes", "tea", provenance=(Provenance("chat", "He likes tea."),))])
+        assert memory.match(Query("Zorblax Quimbly", "likes", None))
+        assert memory.passages("likes tea")
+    assert MiniLM().embed(["tea"]).any()
 
 
 def test_a_second_process_is_refused(memory, memory_home):

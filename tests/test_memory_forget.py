@@ -95,6 +95,19 @@ def test_the_report_names_entities_that_keep_the_name(told):
     assert told.forget("Zorblax Quimby").also_named == ("Zorblax Quimby's hat",)
 
 
+def test_a_name_that_was_only_said_besides_is_blacked_out(memory, traces):
+    """As the speaker, in a date that is none, in the name of a source; a relation that is named after it is reported."""
+    told = Provenance("Zorblax Quimby's diary", "I like jazz.", 0, 12, "zorblax quimby")
+    memory.add([Triple("Zorblax Quimby", "likes", "jazz"), Triple("Bob", "likes", "jazz", provenance=(told,))])
+    memory.add([Triple("Bob", "residence", "Oslo", valid_from="since the days of Zorblax Quimby", valid_to="Zorblax Quimby's birthday")])
+    memory.add([Triple("Bob", "is the Zorblax Quimby of", "jazz")])
+    assert memory.forget("Zorblax Quimby").also_named == ("is the Zorblax Quimby of",)
+    (likes,) = memory.match(Query("Bob", "likes", None))
+    assert likes.provenance == (Provenance("██████████████'s diary", "I like jazz.", 0, 12, "██████████████"),)
+    memory.forget(Triple("Bob", "is the Zorblax Quimby of", "jazz"))
+    assert traces("zorblax") == []
+
+
 def test_the_report_knows_the_case_of_every_letter(memory):
     memory.add([Triple("Élodie", "likes", "tea"), Triple("Bob", "owns", "ÉLODIE's hat"), Triple("Bob", "owns", "100% of Ann_Lee")])
     memory.add([Triple("Ann_Lee", "likes", "tea")])

@@ -162,6 +162,14 @@ def test_dates_are_read(text, first, after):
     assert (begin and begin.rstrip("T"), end and end.rstrip("T")) == (first, after)
 
 
+@pytest.mark.parametrize("date", ["20\x0014", "\ud800", "1" * 1001])
+def test_a_date_that_is_no_text_is_refused(memory, date):
+    for dates in ({"valid_from": date}, {"valid_to": date}):
+        with pytest.raises(InvalidInput, match="date"):
+            memory.add([Triple("Germany", "capital", "Bonn", **dates)])
+    assert memory.history() == []
+
+
 def test_a_moment_that_is_no_date_is_refused(memory):
     with pytest.raises(InvalidInput, match="not a date"):
         memory.as_of(valid="soon")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, text
 
 from memagent.memory import indexing, journal, linking, relations, tally
-from memagent.memory.database import chunks, insert_all, listed
+from memagent.memory.database import chunks, fetch, insert_all, listed
 from memagent.memory.names import KINDS
 from memagent.memory.rows import OF_ENTITY, select_rows
 from memagent.memory.space import Space
@@ -36,6 +36,11 @@ UNION SELECT n.entity FROM name n JOIN triple t ON t.object = n.id WHERE n.entit
 
 _NAMED = text(
     "SELECT text FROM name WHERE namespace = :space AND (lower(text) LIKE :said ESCAPE '\\' OR key LIKE :key ESCAPE '\\') ORDER BY id"
+)
+_ASIDES = (  # columns that hold what people wrote, and which of their rows are of the namespace
+    ("provenance", "speaker", "triple IN (SELECT id FROM triple WHERE namespace = :space)"),
+    ("triple", "valid_from", "namespace = :space"),
+    ("triple", "valid_to", "namespace = :space"),
 )
 # `indexed`: a passage that was blacked out has its new vector already.
 _LEFT = text("""
@@ -70,6 +75,7 @@ def forget(space: Space, what: str | Triple) -> ForgetReport:
         _journal(space, connection)
         journal.note(connection, space.number, change, "forget")
         tally.recount(connection, space.number)
+        _asides(space, connection, erased.wanted)
         also = _also_named(space, connection, erased.wanted)
         _to_finish(space, connection, change, erased)
     finish(space)
@@ -180,6 +186,16 @@ def _passages(space: Space, connection: Connection, touched: set[int], needed: s
         connection.execute(text("UPDATE passage SET text = :text, source = :source, indexed = :no, digest = :digest WHERE id = :id"), black)
 
 
+def _asides(space: Space, connection: Connection, names: Collection[str]) -> None:
+    """Black out the names where triples that stay have them besides: as the speaker, or in a date ("since Anna's wedding")."""
+    for table, column, ours in _ASIDES if names else ():
+        query = f"SELECT DISTINCT {column} FROM {table} WHERE {column} <> '' AND {ours}"
+        change = text(f"UPDATE {table} SET {column} = :clean WHERE {column} = :said AND {ours}")
+        for said in connection.execute(text(query), {"space": space.number}).scalars().all():
+            if (clean := _blackened(said, names)) != said:
+                connection.execute(change, {"space": space.number, "said": said, "clean": clean})
+
+
 def _blackened(said: str, names: Iterable[str]) -> str:
     for name in names:
         for start, end in find_all(said, name):
@@ -214,10 +230,14 @@ AND NOT EXISTS (SELECT 1 FROM move m WHERE m.change = change.id)"""),
 
 def _also_named(space: Space, connection: Connection, names: Iterable[str]) -> tuple[str, ...]:
     found: dict[str, None] = {}
+    kept = [
+        said for (said,) in fetch(connection, "SELECT name FROM relation WHERE namespace = :space ORDER BY id", {"space": space.number})
+    ]
     for name in names:
         # SQLite knows the case of ASCII letters only, and a key may lose the signs in a name: one of the two finds it.
         given = {"space": space.number, "said": _pattern(name.lower()), "key": _pattern(key(name))}
         found.update(dict.fromkeys(said for said in connection.execute(_NAMED, given).scalars() if find_all(said, name)))
+        found.update(dict.fromkeys(said for said in kept if find_all(said, name)))
     return tuple(found)
 
 

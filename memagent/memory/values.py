@@ -76,8 +76,8 @@ class Change:
 class ForgetReport:
     """What was erased. `redacted` passages stay for other triples, with the forgotten names blacked out.
 
-    `also_named` are entities that stay and whose own name holds the forgotten one ("Anna's dog"), `conversations` those kept
-    by an agent in which it was said; the agent erases them with it when asked to.
+    `also_named` are entities and relations that stay and whose own name holds the forgotten one ("Anna's dog"), `conversations`
+    those kept by an agent in which it was said; the agent erases them with it when asked to.
     """
 
     triples: int = 0

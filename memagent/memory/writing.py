@@ -213,6 +213,8 @@ def add(space: Space, triples: Sequence[Triple]) -> list[Triple]:
         return []
     for triple in triples:
         check_passages(triple.provenance)
+        if triple.valid_from is not None or triple.valid_to is not None:
+            check_dates(triple)
     with space.database.write() as connection:
         return Writer(space, connection, triples).run()
 
@@ -231,6 +233,19 @@ def check_passages(sources: Sequence[Provenance]) -> None:
             raise InvalidInput(f"a source and a speaker have at most {MAX_NAME} characters")
         if any(NO_TEXT.search(given) for given in (source.passage, source.source, source.speaker)):
             raise InvalidInput("the source, speaker or passage holds characters that are not text", hint="is this a binary file?")
+
+
+def check_dates(triple: Triple) -> None:
+    """Refuse a date that no text may be.
+
+    Raises:
+        InvalidInput: with the reason.
+    """
+    for said in filter(None, (triple.valid_from, triple.valid_to)):
+        if len(said) > MAX_NAME or NO_TEXT.search(said):
+            raise InvalidInput(
+                f"a date has at most {MAX_NAME} characters, all of them text", hint='write "2014", "May 2020" or "2020-05-01"'
+            )
 
 
 def store_provenance(writer: Writer) -> int:
