@@ -2,6 +2,7 @@
 
 import pytest
 
+from evals import linking
 from memagent import Query, Triple
 from memagent.errors import InvalidInput
 from memagent.memory.spelling import key, loose
@@ -84,87 +85,20 @@ def test_different_names_stay_apart(memory, first, second):
     assert not one_entity(memory.in_namespace("turned"), second, first)
 
 
-def test_first_names_and_last_names_of_many_people_stay_apart(memory):
-    """Every pair of 50 first names x 20 last names is two people: half a million pairs, no false merge."""
-    firsts = [
-        "Ann",
-        "Anna",
-        "Anne",
-        "Hanna",
-        "Hannah",
-        "Jon",
-        "John",
-        "Joan",
-        "Jan",
-        "Jean",
-        "Eric",
-        "Erik",
-        "Erica",
-        "Carl",
-        "Karl",
-        "Carla",
-        "Karla",
-        "Marc",
-        "Mark",
-        "Marco",
-        "Maria",
-        "Marie",
-        "Mary",
-        "Mari",
-        "Paul",
-    ]
-    firsts += [
-        "Paula",
-        "Pauli",
-        "Sara",
-        "Sarah",
-        "Zara",
-        "Tom",
-        "Thom",
-        "Tim",
-        "Kim",
-        "Jim",
-        "Ben",
-        "Len",
-        "Ken",
-        "Leo",
-        "Lea",
-        "Lee",
-        "Al",
-        "Alan",
-        "Allan",
-        "Alana",
-        "Ida",
-        "Ada",
-        "Eda",
-        "Ole",
-        "Olle",
-    ]
-    lasts = [
-        "Meyer",
-        "Maier",
-        "Mayer",
-        "Smith",
-        "Smyth",
-        "Smit",
-        "Jansen",
-        "Janssen",
-        "Hansen",
-        "Hanson",
-        "Lee",
-        "Li",
-        "Liu",
-        "Lu",
-        "Brown",
-        "Braun",
-        "Kim",
-        "King",
-        "Olsen",
-        "Olson",
-    ]
-    names = [f"{first} {last}" for first in firsts for last in lasts]
-    memory.add([Triple(name, "instance of", "person") for name in names])
-    assert memory.count().entities == len(names) + 1
+@pytest.mark.databases("sqlite")
+def test_false_merges_and_missed_links_are_rare(tmp_path):
+    """Of nearly a million pairs of different names (`python -m evals.linking`)."""
+    results = linking.measure(tmp_path)
+    different, same = sum(each.kind.pairs for each in results), sum(len(each.kind.same) for each in results if each.kind.spelling)
+    assert different > 900_000
+    assert sum(each.merged for each in results) / (2 * different) < 0.005
+    assert sum(each.missed for each in results if each.kind.spelling) / (2 * same) < 0.05
+
+
+def test_a_false_merge_and_a_missed_link_are_counted(memory):
+    kind = linking.Kind("wrong", same=(("Bob", "Robert"), ("Besançon", "Besancon")), different=("Acme Inc.", "ACME", "acme ltd", "Bolt"))
+    result = linking.linked(memory, kind)
+    assert (result.merged, result.missed) == (6, 2)
 
 
 def test_a_loose_spelling_of_two_entities_is_neither(memory):
