@@ -89,7 +89,7 @@ class EvaluatedAgent(Agent):
 class Bench:
     """`agent()` opens an agent whose memory is empty; `limit` is the number of cases, None for all.
 
-    `thorough`: also what takes minutes. `crew`: processes among which `each` shares out the cases, None for this one alone.
+    `thorough`: all cases, also those that take minutes. `crew`: processes among which `each` shares out the cases, None for this one alone.
     """
 
     agent: FreshAgent

@@ -44,7 +44,7 @@ class Score:
     n: int
     unit: str = "%"
     statistic: str = ""
-    units: dict[str, list[int]] = field(default_factory=dict, repr=False)
+    units: dict[str, list[float]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

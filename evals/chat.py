@@ -32,6 +32,7 @@ FILE = Path(__file__).with_name("data") / "chat.toml"
 NEW = "new wording"
 CHECKS = ("right", "answered", "abstained", "written", "said by")
 LONG = 100  # texts of a conversation that takes minutes
+QUICK = 120  # conversations of a run that need not be thorough
 TURN_FIELDS = {"say", "ask", "forget", "gap", "speaker", "namespace", "writes", "expect", "every", "forbid", "known", "said_by"}
 
 
@@ -202,8 +203,9 @@ class Chat:
 
     def run(self, bench: Bench) -> Outcome:
         """Hold every conversation and judge its turns."""
-        every = [each for each in read_conversations(self.file) if bench.thorough or not each.long]
-        conversations = sample(every, bench.limit, bench.seed)
+        every = read_conversations(self.file)
+        usual = every if bench.thorough else [conversation for conversation in every if not conversation.long]
+        conversations = sample(usual, bench.limit or (None if bench.thorough else QUICK), bench.seed)
         templates = self.templates()
         cases = [
             replace(case, details={NEW: _is_new(conversation, templates), **case.details})
@@ -212,7 +214,8 @@ class Chat:
         kinds = dict.fromkeys(case.kind for case in cases)
         rows = [_row(kind, [case for case in cases if case.kind == kind], bench.seed) for kind in kinds]
         new = _row(NEW, [case for case in cases if case.details[NEW]], bench.seed)
-        return Outcome([*rows, new, _row("overall", cases, bench.seed)], cases, tuple(_notes(cases, bench)))
+        note = f"{len(cases)} of {len(every)} conversations{'' if bench.thorough else '; --suite chat holds all'}"
+        return Outcome([*rows, new, _row("overall", cases, bench.seed)], cases, (note,))
 
 
 def hold(conversation: Conversation, bench: Bench) -> CaseResult:
@@ -230,12 +233,6 @@ def hold(conversation: Conversation, bench: Bench) -> CaseResult:
 
 def _is_new(conversation: Conversation, templates: Templates) -> bool:
     return any(not templates.cover(text) for turn in conversation.turns if turn.act in ("say", "ask") for text in turn.texts)
-
-
-def _notes(cases: Sequence[CaseResult], bench: Bench) -> Iterator[str]:
-    yield f"{len(cases)} conversations"
-    if not bench.thorough:
-        yield "without those of more than 100 turns; --suite chat has them"
 
 
 def _lines(turn: dict[str, Any]) -> list[str]:

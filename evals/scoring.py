@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import astuple, dataclass, replace
-from typing import TypeVar
+from dataclasses import astuple, dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,50 +51,65 @@ def share_counts(right: int, wanted: int) -> Counts:
     return Counts(right, wanted, right, wanted)
 
 
+STATISTICS: dict[str, Statistic] = {}
+
+
+def comparable(statistic: Statistic) -> Statistic:
+    """Make it known by its name, so that results that were written down can be compared case by case."""
+    STATISTICS[statistic.__name__] = statistic
+    return statistic
+
+
+@comparable
 def precision(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """Right of what was said."""
     return _divide(sums[..., 0], sums[..., 1])
 
 
+@comparable
 def recall(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """Found of what was wanted; also the share of `share_counts`."""
     return _divide(sums[..., 2], sums[..., 3])
 
 
+@comparable
 def f1(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """The harmonic mean of the two."""
     p, r = np.nan_to_num(precision(sums)), np.nan_to_num(recall(sums))
     return np.nan_to_num(_divide(2 * p * r, p + r))
 
 
-STATISTICS: dict[str, Statistic] = {each.__name__: each for each in (precision, recall, f1)}
-
-
 def score(units: Iterable[Counts], statistic: Statistic = recall, *, names: Sequence[str] = (), seed: int = 0) -> Score:
-    """The statistic over all units, with the interval from resampling whole units (what belongs together stays together).
-
-    With the `names` of the units the score can be compared with another one of the same cases.
-    """
+    """The statistic over all units; see `interval`."""
     table = np.array([astuple(unit) for unit in units], dtype=np.float64).reshape(-1, 4)
-    made = interval(table, statistic, int(table[:, 1 if statistic is precision else 3].sum()), seed=seed)
-    return replace(made, statistic=statistic.__name__, units=_units(names, table)) if names else made
+    return interval(table, statistic, int(table[:, 1 if statistic is precision else 3].sum()), names=names, seed=seed)
 
 
-def _units(names: Sequence[str], table: NDArray[np.float64]) -> dict[str, list[int]]:
-    """Sums by name; those that add nothing are left out."""
-    if len(set(names)) != len(names):
-        raise ValueError(f"{len(names) - len(set(names))} cases have the name of another one")
-    return {name: row.astype(int).tolist() for name, row in zip(names, table, strict=True) if row.any()}
+def interval(
+    table: NDArray[np.float64], statistic: Statistic, n: int, *, unit: str = "%", names: Sequence[str] = (), seed: int = 0
+) -> Score:
+    """The statistic of the sums over the rows of `table` (units, ...), with the interval from resampling the rows.
 
-
-def interval(table: NDArray[np.float64], statistic: Statistic, n: int, *, unit: str = "%", seed: int = 0) -> Score:
-    """The statistic of the sums over the rows of `table` (units, ...), with the interval from resampling the rows."""
+    A row is what belongs together. With the `names` of the rows the score can be compared with another one of the same cases.
+    """
     value = _number(statistic(table.sum(axis=0)))
     if value is None:
         return Score(None, None, None, n, unit)
     values = statistic(_draws(len(table), seed) @ table)
     low, high = np.nanpercentile(values, [2.5, 97.5])
-    return Score(round(value, 6), round(float(low), 6), round(float(high), 6), n, unit)
+    known: dict[str, Any] = {"statistic": statistic.__name__, "units": _units(names, table)} if names else {}
+    return Score(round(value, 6), round(float(low), 6), round(float(high), 6), n, unit, **known)
+
+
+def _units(names: Sequence[str], table: NDArray[np.float64]) -> dict[str, list[float]]:
+    """Sums by name; those that add nothing are left out."""
+    if len(set(names)) != len(names):
+        raise ValueError(f"{len(names) - len(set(names))} cases have the name of another one")
+    return {name: [_short(sum_) for sum_ in row] for name, row in zip(names, table.tolist(), strict=True) if any(row)}
+
+
+def _short(number: float) -> float:
+    return int(number) if number.is_integer() else round(number, 6)
 
 
 def median(values: Sequence[float], *, seed: int = 0) -> Score:
