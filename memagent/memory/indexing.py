@@ -11,7 +11,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, text
 
-from memagent.memory.database import chunks, listed
+from memagent.memory.database import chunks, fetch, listed
 from memagent.memory.names import KINDS
 from memagent.memory.space import Space
 
@@ -46,15 +46,6 @@ def catch_up(space: Space, kind: Indexed, limit: int | None = PATIENCE) -> int:
     return done
 
 
-def pending(connection: Connection, space: int, kind: Indexed) -> int:
-    """How many are marked."""
-    return int(
-        connection.execute(
-            text(f"SELECT count(*) FROM {TABLES[kind]} WHERE namespace = :space AND NOT indexed"), {"space": space}
-        ).scalar_one()
-    )
-
-
 def mark_all(connection: Connection, space: int) -> None:
     """Mark everything for indexing again."""
     for table in ("name", "relation"):
@@ -69,8 +60,8 @@ def rows_of(connection: Connection, space: int, kind: Indexed, ids: list[int]) -
 
 
 def _marked(connection: Connection, space: int, kind: Indexed, count: int) -> list[tuple[int, str]]:
-    query = text(f"SELECT id, text FROM {TABLES[kind]} WHERE namespace = :space AND NOT indexed ORDER BY id DESC LIMIT :count")
-    return [(number, said) for number, said in connection.execute(query, {"space": space, "count": count})]
+    query = f"SELECT id, text FROM {TABLES[kind]} WHERE namespace = :space AND NOT indexed ORDER BY id DESC LIMIT :count"
+    return [(number, said) for number, said in fetch(connection, query, {"space": space, "count": count})]
 
 
 def _clear(connection: Connection, kind: Indexed, number: int, said: str) -> bool:

@@ -53,10 +53,7 @@ class NameIndex:
         """Up to `count` ids with their cosine similarity to `vector` (size,), nearest first."""
 
         def search(collection: Any) -> Any:
-            held = collection.count()
-            if not held:
-                return {"ids": [[]], "distances": [[]]}
-            return collection.query(query_embeddings=[vector], n_results=min(count, held), include=["distances"])
+            return collection.query(query_embeddings=[vector], n_results=count, include=["distances"])
 
         found = self._on(namespace, kind, search)
         return [(id_, 1.0 - distance) for id_, distance in zip(found["ids"][0], found["distances"][0], strict=True)]
