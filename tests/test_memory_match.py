@@ -1,10 +1,13 @@
 """What is written is found: exactly, by other spellings, by near names; and nothing else is."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memagent import Match, Provenance, Query, Settings, Triple
 from memagent.errors import InvalidInput, OntologyError
 from memagent.memory import Askable, CharacterEmbedder, Counts, Memory
+from memagent.memory.spelling import edits
 
 pytestmark = pytest.mark.databases
 
@@ -53,6 +56,25 @@ def test_a_name_never_written_is_replaced_by_near_ones(memory):
     assert match.answer == "mayor"
     assert 0.7 < match.score < 1.0
     assert answers(memory, "Bob", "position held", None) == []
+
+
+def test_a_slip_means_the_name_that_is_nearest_in_spelling(memory):
+    """Not its like, which is as near by its vector."""
+    for name in ("Eve Quimby Cube", "Eve Quimbly Cube", "Eve Quimby Cubes"):
+        memory.add([Triple(name, "likes", f"the tea of {name}")])
+    assert answers(memory, "Eve Quimby Cuube", "likes", None) == ["the tea of Eve Quimby Cube"]
+    assert len(answers(memory, "Eve Quimby Cubex", "likes", None)) == 2  # as near to either
+    assert set(answers(memory, "Eve Quimby Cube Eve Quimby", "likes", None)) >= {"the tea of Eve Quimby Cube"}
+
+
+@given(st.text("abc", max_size=9), st.text("abc", max_size=9))
+def test_edits_are_counted_as_in_the_usual_table(one, other):
+    row = list(range(len(other) + 1))
+    for place, letter in enumerate(one, 1):
+        above, row = row, [place]
+        for before, meant in enumerate(other):
+            row.append(min(above[before] + (letter != meant), above[before + 1] + 1, row[before] + 1))
+    assert edits(one, other) == row[-1]
 
 
 def test_a_name_with_another_number_is_not_near(memory):

@@ -16,7 +16,7 @@ from memagent.memory import indexing, linking, relations
 from memagent.memory.composition import DEPTH, Walk, ways
 from memagent.memory.rows import Moment, Row, moment, provenance_of, select_rows
 from memagent.memory.space import Space
-from memagent.memory.spelling import numerals
+from memagent.memory.spelling import edits, key, numerals
 from memagent.memory.values import Askable, AsOf
 from memagent.triples import Match, Query, Triple
 
@@ -27,6 +27,9 @@ ENTITIES = 300
 NEAR_ENTITY = 0.87
 NEAR_RELATION = 0.65
 NEAR_PAIR = 0.80  # mean of the two
+# A name that is so few letters from a near one is a slip; then only the nearest in spelling are meant. Among names of one pattern
+# others are as near by vector: "Eve Quimby Cubee" has .97 with "Eve Quimby Cube" and .95 with "Eve Quimbly Cube".
+SLIPS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +97,15 @@ def _near_entities(space: Space, name: str) -> dict[int, float]:
     with space.database.read() as connection:
         owners = linking.owners(connection, space.number, [number for number, _ in near])
     found: dict[int, float] = {}
+    letters: dict[int, int] = {}
     for number, score in near:
         entity, spelt = owners.get(number, (0, ""))
         if entity and numerals(spelt) == numerals(name):  # "Apollo 11" is no misspelling of "Apollo 12"
             found[entity] = max(score, found.get(entity, 0.0))
-    return found
+            between = edits(key(name), key(spelt))
+            letters[entity] = min(between, letters.get(entity, between))
+    least = min(letters.values(), default=0)
+    return found if least > SLIPS else {entity: score for entity, score in found.items() if letters[entity] == least}
 
 
 def _near(

@@ -81,3 +81,20 @@ def find_all(text: str, name: str) -> list[tuple[int, int]]:
 def numerals(name: str) -> list[str]:
     """The numbers in a name, in order: names that differ in them are different."""
     return re.findall(r"\d+", name)
+
+
+def edits(one: str, other: str) -> int:
+    """How many letters to add, drop or change to make one of the other; a column of the usual table at once (Myers, 1999)."""
+    places: dict[str, int] = {}
+    for place, letter in enumerate(one):
+        places[letter] = places.get(letter, 0) | 1 << place
+    every, last = (1 << len(one)) - 1, 1 << len(one) >> 1
+    up, down, count = every, 0, len(one)
+    for letter in other:
+        same = places.get(letter, 0)
+        across = (((same & up) + up) ^ up) | same
+        more, fewer = down | ~(across | up), up & across
+        count += bool(more & last) - bool(fewer & last)
+        more, fewer = more << 1 | 1, fewer << 1
+        up, down = (fewer | ~(same | down | more)) & every, more & (same | down) & every
+    return count if one else len(other)
