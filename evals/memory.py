@@ -1,41 +1,52 @@
 """How fast, how large and how right the memory is as it grows, beside others on the same triples, in the same run.
 
 Knows no model. The triples are people and things with near-identical neighbours (another number, one letter more, a relation of
-nearly the same name), so that only the right one answers. Sizes are 1 k, 10 k, 100 k, 1 M up to --limit (default: 10 k).
-The others: `paper` is MemLLM's matching loop (section 3 of the paper: every candidate entity with every candidate relation, one
-look-up each), `InMemoryStore` is LangGraph's with the same embeddings, `chroma` has one document a triple, `networkx` a graph
-in memory, by exact name only. What embeds every triple is left out above `EMBEDDED` triples (`--limit 1000000`: above 100 k).
+nearly the same name), so that only the right one answers. Sizes are 1 k, 10 k, 100 k, 1 M up to --limit (default: 10 k); each case is
+told on standard error as soon as it is measured.
 
-Adding is timed without the embedding, which is the same for all. Timings are in `cases` of the JSON document, in milliseconds; the
-notes are the table. The scores are shares of right answers: `precision` of what came back, `recall` of what should have.
+The others: `paper` is MemLLM's matching loop (section 3 of the paper: every candidate entity with every candidate relation, one
+look-up each), `InMemoryStore` is LangGraph's with the same embeddings, `chroma` has one document a triple, `networkx` a graph in
+memory, by exact name only.
+
+Embedding is the same for all and reported apart: no time has it in it (`embedding_ms` is that of a question). Up to `EMBEDDED`
+triples the vectors are MiniLM's; above, where these would take hours, counts of trigrams of the same size. What the memory takes for a
+name that nobody has written is compared with what cannot be done without: MiniLM's embedding of one name, and the bare query of its
+index. Timings are in `cases` of the JSON document, in milliseconds; the notes are the table. The scores are shares of right answers:
+`precision` of what came back, `recall` of what should have, `first` of what came back first; for names as written, and misspelt.
 """
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import platform
 import random
 import resource
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from evals.bench import Bench
 from evals.case import CaseResult, DataFile, Outcome, Row
-from evals.rivals import ChromaDocuments, Fact, Graph, PaperLoop, Remembering, Rival, StoreOfItems
-from evals.scoring import score, share_counts
+from evals.rivals import Asked, BareIndex, ChromaDocuments, Fact, Graph, PaperLoop, Rival, StoreOfItems
+from evals.scoring import precision, score, share_counts
 from memagent import Memory, Query, Settings, Triple
-from memagent.memory import Embedder, MiniLM
+from memagent.memory import CharacterEmbedder, MiniLM
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 USUAL = 10_000
-EMBEDDED = 1_000  # triples that the others embed, at about 200 texts a second
+EMBEDDED = 10_000  # triples whose vectors are MiniLM's, at a few hundred texts a second
 QUESTIONS = 300
-NEW_NAMES = 30
+FEW = 30  # questions where each takes long
+NEAR = 300  # entities that a name which nobody has written is compared with
 BULK = 20_000  # triples of one `add`
 ONLINE = 200
 RELATIONS = ("likes", "dislikes", "owns", "friend", "work location", "residence", "place of birth", "owes money to")
@@ -44,6 +55,7 @@ FIRST = ("Anna", "Anne", "Bob", "Rob", "Clara", "Klara", "Dmitri", "Dimitri", "E
 LAST = ("Meyer", "Meier", "Okafor", "Okafar", "Quimby", "Quimbly", "Larsen", "Larson", "Novak", "Nowak", "Silva", "Sylva")
 Answers = Callable[[str, str], list[str]]
 Found = list[tuple[list[str], str]]  # what came back for each question, and what is right
+Measured = tuple[CaseResult, Found, Found]  # with the answers for names as written, and misspelt
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +68,25 @@ class MemorySuite:
     def run(self, bench: Bench) -> Outcome:
         """Measure every size up to the limit."""
         sizes = [size for size in SIZES if size <= (bench.limit or USUAL)] or [bench.limit or USUAL]
-        embedded = SIZES[-2] if sizes[-1] == SIZES[-1] else EMBEDDED
-        embedder = Remembering(MiniLM())
-        cases, rows = [], []
+        minilm = Asked(MiniLM(), keep=True)
+        cases: list[CaseResult] = []
+        rows = []
         for size in sizes:
             facts = made_facts(size)
-            for case, found in (*_ours(facts, embedder, embedded, bench.seed), *_others(facts, embedder, embedded, bench.seed)):
+            embedder = minilm if size <= EMBEDDED else Asked(CharacterEmbedder(minilm.size), keep=False)
+            embedding = _embedding(minilm, facts, bench.seed)
+            for case, exact, near in chain(_ours(facts, embedder, embedding, bench.seed), _others(facts, embedder, bench.seed)):
                 cases.append(case)
-                rows.append(Row(case.name, _scores(found, bench.seed)))
+                rows += [Row(case.name, _scores(exact, bench.seed)), Row(f"{case.name}, misspelt", _scores(near, bench.seed))]
+                print(_note(case, cases), file=sys.stderr, flush=True)
         return Outcome(rows, cases, tuple(_notes(cases)))
 
 
 def made_facts(size: int) -> list[Fact]:
-    """So many triples, each of another meaning: four a person, whose names differ in a letter or a number."""
+    """So many triples, each of another meaning: four a person, whose names differ in a letter or a number; four people share a thing."""
     people = [f"{FIRST[n % 12]} {LAST[n // 12 % 12]} {_word(n // 144)}" for n in range(size // 4 + 1)]
-    return [(people[n // 4], RELATIONS[n % 4 + 4 * (n // 4 % 2)], f"{RELATIONS[n % 4]} {_word(n)}") for n in range(size)]
+    things = [f"{RELATIONS[n % 4]} {_word(n)}" for n in range(size // 4 + 4)]
+    return [(people[n // 4], RELATIONS[n % 4 + 4 * (n // 4 % 2)], things[n // 16 * 4 + n % 4]) for n in range(size)]
 
 
 def _word(number: int) -> str:
@@ -83,86 +99,107 @@ def _word(number: int) -> str:
     return word.capitalize()
 
 
-def _ours(facts: Sequence[Fact], embedder: Embedder, embedded: int, seed: int) -> Iterator[tuple[CaseResult, Found]]:
+def _embedding(minilm: Asked, facts: Sequence[Fact], seed: int) -> dict[str, float]:
+    """How long MiniLM takes for one name that is asked for, and for names in bulk."""
+    names = [_misspelt(fact)[0] for fact in _drawn(facts, FEW, seed)]
+    minilm.embed(names[:1])
+    single = [1000 * timed(partial(minilm.embed, [name])) for name in names]
+    bulk = [f"{name}, {place}" for place in ("Oslo", "Rome", "Glim") for name in names]  # never seen before
+    return {"minilm_ms": statistics.median(single), "minilm_names_per_s": len(bulk) / timed(partial(minilm.embed, bulk))}
+
+
+def _ours(facts: Sequence[Fact], embedder: Asked, embedding: dict[str, float], seed: int) -> Iterator[Measured]:
     with tempfile.TemporaryDirectory(prefix="memagent-evals-") as folder:
         before = resident_mb()
         with Memory.open(Path(folder) / "memory", settings=_settings(), embedder=embedder) as memory:
             triples = [Triple(*fact) for fact in facts]
             memory.add(Triple("nobody", relation, "nothing") for relation in (*RELATIONS, OWES))  # the ontology's vectors are made here
-            seconds = timed(lambda: [memory.add(triples[first : first + BULK]) for first in range(0, len(triples), BULK)])
-            asked = questions(facts, seed)
-            exact, found = _latencies(asked, lambda subject, relation: _answers(memory, subject, relation))
-            online = _online(memory, facts, seed)
-            counting = 1000 * timed(memory.count)
+            adding = timed(lambda: [memory.add(triples[first : first + BULK]) for first in range(0, len(triples), BULK)])
+            times, exact = _latencies(_drawn(facts, QUESTIONS, seed), partial(_answers, memory), embedder)
             details = {
                 "size": len(facts),
-                "bulk_per_s": len(facts) / seconds,
-                "online_per_s": online,
-                "count_ms": counting,
-                **exact,
-                "memory_mb": resident_mb() - before,
-                "disk_mb": disk_mb(Path(folder)),
+                "vectors": embedder.name,
+                "bulk_per_s": len(facts) / adding,
+                "online_per_s": _online(memory, facts, seed),
+                "count_ms": 1000 * timed(memory.count),
+                **times,
             }
-            if len(facts) <= embedded:
-                details |= _by_new_name(memory, embedder, facts, seed)
-        yield CaseResult(f"memagent {len(facts):,}", "memagent", details), found
+            more, near = _by_new_name(memory, embedder, facts, embedding["minilm_ms"], seed)
+            details |= {**embedding, **more, "memory_mb": resident_mb() - before, "disk_mb": disk_mb(Path(folder))}
+        yield CaseResult(f"memagent {len(facts):,}", "memagent", details), exact, near
 
 
-def _by_new_name(memory: Memory, embedder: Embedder, facts: Sequence[Fact], seed: int) -> dict[str, float]:
-    """The time of a name that nobody has written, beside the embedding of it and the bare query that it cannot do without."""
+def _by_new_name(memory: Memory, embedder: Asked, facts: Sequence[Fact], minilm_ms: float, seed: int) -> tuple[dict[str, float], Found]:
+    """The time for a name that nobody has written, beside what it cannot do without: MiniLM's embedding, and the bare query."""
+    embedder.prepare([name for fact in facts for name in (fact[0], fact[2])])
     indexing = timed(memory.reindex)
-    names = [f"{subject}e" for subject, _, _ in random.Random(seed + 1).sample(list(facts), min(NEW_NAMES, len(facts)))]
-    whole, _ = _latencies([(name, "likes", "") for name in names], lambda subject, relation: _answers(memory, subject, relation))
-    with tempfile.TemporaryDirectory(prefix="memagent-evals-") as folder:
-        bare = ChromaDocuments(embedder, Path(folder), texts=lambda fact: fact[0])
-        bare.add(list({fact[0]: fact for fact in facts}.values()) + [(fact[2], "", "") for fact in facts])
-        needed, _ = _latencies([(name, "", "") for name in names], lambda subject, _: bare.near(subject, 300))
-        bare.close()
-    return {"new_name_p50_ms": whole["p50_ms"], "new_name_ratio": whole["p50_ms"] / needed["p50_ms"], "indexing_s": indexing}
+    asked = [_misspelt(fact) for fact in _drawn(facts, FEW, seed)]
+    whole, near = _latencies(asked, partial(_answers, memory), embedder)
+    bare = BareIndex(memory.home / "chroma")
+    needed, _ = _latencies(asked, lambda subject, _: [str(bare.query(embedder.embed([subject])[0], NEAR))], embedder)
+    bare.close()
+    return {
+        "indexing_s": indexing,
+        "new_name_p50_ms": whole["p50_ms"],
+        "bare_query_p50_ms": needed["p50_ms"],
+        "new_name_ratio": (whole["p50_ms"] + minilm_ms) / (needed["p50_ms"] + minilm_ms),
+    }, near
 
 
-def _others(facts: Sequence[Fact], embedder: Embedder, embedded: int, seed: int) -> Iterator[tuple[CaseResult, Found]]:
-    embedding: tuple[Callable[[Path], Rival], ...] = (
+def _others(facts: Sequence[Fact], embedder: Asked, seed: int) -> Iterator[Measured]:
+    makers: tuple[Callable[[Path], Rival], ...] = (
         lambda _: PaperLoop(embedder, RELATIONS),
         lambda _: StoreOfItems(embedder),
         lambda folder: ChromaDocuments(embedder, folder),
+        lambda _: Graph(),
     )
-    if len(facts) <= embedded:  # so that none of them pays for what the others get
-        embedder.embed([name for fact in facts for name in (fact[0], fact[2], " ".join(fact))])
-    in_memory: tuple[Callable[[Path], Rival], ...] = (lambda _: Graph(),)
-    for make in (embedding if len(facts) <= embedded else ()) + in_memory:
+    embedder.prepare([" ".join(fact) for fact in facts])
+    for make in makers:
         with tempfile.TemporaryDirectory(prefix="memagent-evals-") as folder:
             before = resident_mb()
             rival = make(Path(folder))
-            seconds = timed(partial(rival.add, facts))
-            asked = questions(facts, seed)[: QUESTIONS if rival.quick else NEW_NAMES]
-            times, found = _latencies(asked, rival.answers)
-            details = {"size": len(facts), "bulk_per_s": len(facts) / seconds, **times}
-            details |= {"memory_mb": resident_mb() - before, "disk_mb": disk_mb(Path(folder))}
+            if rival.most is None or len(facts) <= rival.most:
+                adding = timed(partial(rival.add, facts))
+                times, exact = _latencies(_drawn(facts, QUESTIONS if rival.quick else FEW, seed), rival.answers, embedder)
+                _, near = _latencies([_misspelt(fact) for fact in _drawn(facts, FEW, seed)], rival.answers, embedder)
+                details = {"size": len(facts), "vectors": embedder.name, "bulk_per_s": len(facts) / adding, **times}
+                details |= {"memory_mb": resident_mb() - before, "disk_mb": disk_mb(Path(folder))}
+                yield CaseResult(f"{rival.name} {len(facts):,}", rival.name, details), exact, near
+            else:
+                left_out = {"size": len(facts), "left_out": f"not run above {rival.most:,} triples: {rival.why}"}
+                yield CaseResult(f"{rival.name} {len(facts):,}", rival.name, left_out), [], []
             rival.close()
-            yield CaseResult(f"{rival.name} {len(facts):,}", rival.name, details), found
 
 
-def questions(facts: Sequence[Fact], seed: int) -> list[Fact]:
+def _drawn(facts: Sequence[Fact], count: int, seed: int) -> list[Fact]:
     """Triples to ask for, drawn with the seed."""
-    return random.Random(seed).sample(list(facts), min(QUESTIONS, len(facts)))
+    return random.Random(seed).sample(facts, min(count, len(facts)))
+
+
+def _misspelt(fact: Fact) -> Fact:
+    return f"{fact[0]}e", fact[1], fact[2]
 
 
 def _answers(memory: Memory, subject: str, relation: str) -> list[str]:
     return [match.answer for match in memory.match(Query(subject, relation, None))]
 
 
-def _latencies(asked: Sequence[Fact], answers: Answers) -> tuple[dict[str, float], Found]:
-    """Milliseconds a question, and what came back beside what is right; the first tenth is a warm-up and asked again."""
+def _latencies(asked: Sequence[Fact], answers: Answers, embedder: Asked) -> tuple[dict[str, float], Found]:
+    """Milliseconds a question, embedding apart, and what came back beside what is right; the first tenth is asked twice, to warm up."""
     for subject, relation, _ in asked[: max(1, len(asked) // 10)]:
         answers(subject, relation)
-    times, found = [], []
+    times, embedding = [], []
+    found: Found = []
     for subject, relation, right in asked:
+        embedder.asked_s = 0.0
         started = time.perf_counter()
         got = answers(subject, relation)
-        times.append(1000 * (time.perf_counter() - started))
+        whole = time.perf_counter() - started
         found.append((got, right))
-    return {"p50_ms": statistics.median(times), "p95_ms": sorted(times)[int(0.95 * len(times))]}, found
+        embedding.append(1000 * embedder.asked_s)
+        times.append(1000 * (whole - embedder.asked_s))
+    of_times = {"p50_ms": statistics.median(times), "p95_ms": sorted(times)[int(0.95 * len(times))]}
+    return {**of_times, "embedding_ms": statistics.median(embedding)}, found
 
 
 def _online(memory: Memory, facts: Sequence[Fact], seed: int) -> float:
@@ -176,22 +213,43 @@ def _online(memory: Memory, facts: Sequence[Fact], seed: int) -> float:
 def _scores(found: Found, seed: int) -> dict[str, Any]:
     precise = [share_counts(got.count(right), len(got)) for got, right in found]
     recalled = [share_counts(int(right in got), 1) for got, right in found]
-    return {"precision": score(precise, seed=seed), "recall": score(recalled, seed=seed)}
+    first = [share_counts(int(got[:1] == [right]), 1) for got, right in found]
+    return (
+        {
+            "precision": score(precise, precision, seed=seed),
+            "recall": score(recalled, seed=seed),
+            "first": score(first, seed=seed),
+        }
+        if found
+        else {}
+    )
 
 
 def _notes(cases: Sequence[CaseResult]) -> Iterator[str]:
-    base = {case.kind: case.details["p50_ms"] for case in cases if case.details["size"] == USUAL}
     for case in cases:
-        known = case.details
-        ratio = f" ({known['p50_ms'] / base[case.kind]:.2f}x that at 10 k)" if case.kind in base else ""
-        said = f"{case.name}: p50 {known['p50_ms']:.3f} ms{ratio}, p95 {known['p95_ms']:.3f} ms"
-        said += f", {known['bulk_per_s']:,.0f} triples/s in bulk"
-        if "online_per_s" in known:
-            said += f", {known['online_per_s']:,.0f}/s one by one, count {known['count_ms']:.1f} ms"
-        if "new_name_ratio" in known:
-            said += f", a new name {known['new_name_p50_ms']:.1f} ms ({known['new_name_ratio']:.2f}x embedding and bare query)"
-        yield f"{said}, {known['memory_mb']:.0f} MB memory, {known['disk_mb']:.0f} MB disk"
+        yield _note(case, cases)
     yield f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}; compare ratios, not milliseconds"
+
+
+def _note(case: CaseResult, cases: Sequence[CaseResult]) -> str:
+    """One case in words; the usual size of its kind, if it is among `cases`, is what it is measured against."""
+    known = case.details
+    if "left_out" in known:
+        return f"{case.name}: {known['left_out']}"
+    base = next((other.details["p50_ms"] for other in cases if (other.kind, other.details["size"]) == (case.kind, USUAL)), None)
+    ratio = "" if base is None or known["size"] <= USUAL else f" ({known['p50_ms'] / base:.2f}x that at 10 k)"
+    said = [
+        f"p50 {known['p50_ms']:.3f} ms{ratio}, p95 {known['p95_ms']:.3f} ms, embedding {known['embedding_ms']:.1f} ms",
+        f"{known['bulk_per_s']:,.0f} triples/s in bulk",
+    ]
+    if "new_name_ratio" in known:
+        said += [
+            f"{known['online_per_s']:,.0f}/s one by one, count {known['count_ms']:.1f} ms, indexed in {known['indexing_s']:,.0f} s",
+            f"a new name {known['new_name_p50_ms']:.1f} ms and the bare query {known['bare_query_p50_ms']:.1f} ms",
+            f"with MiniLM's embedding ({known['minilm_ms']:.1f} ms; {known['minilm_names_per_s']:,.0f} names/s in bulk)"
+            f" {known['new_name_ratio']:.2f}x",
+        ]
+    return f"{case.name}: {', '.join(said)}, {known['memory_mb']:,.0f} MB memory, {known['disk_mb']:,.0f} MB disk"
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -203,6 +261,9 @@ def timed(work: Callable[[], object]) -> float:
 
 def resident_mb() -> float:
     """The memory that the process has now, in MB; where the system does not tell, the most that it has had."""
+    gc.collect()
+    with suppress(OSError, AttributeError):  # what was freed goes back to the system, where the library can be told so
+        ctypes.CDLL(None).malloc_trim(0)
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except OSError:

@@ -1,11 +1,13 @@
 """What the memory is measured against, each in the fewest lines that do it justice; suite `memory`.
 
-All answer "what stands on the other side of this subject and relation?" from the same triples and with the same embedder.
+All answer "what stands on the other side of this subject and relation?" from the same triples and with the same embedder. Those that
+cannot be run at every size say up to which, and why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,10 +25,12 @@ NEAR_ENTITY, NEAR_RELATION, NEAR_PAIR = 0.87, 0.65, 0.80
 
 
 class Rival(Protocol):
-    """One way to keep triples; `quick` ones are asked every question."""
+    """One way to keep triples; `quick` ones are asked more questions, `most` is how many triples it is tried with."""
 
     name: str
     quick: bool
+    most: int | None
+    why: str
 
     def add(self, facts: Sequence[Fact]) -> None:
         """Take them in."""
@@ -38,17 +42,32 @@ class Rival(Protocol):
         """Let go."""
 
 
-class Remembering:
-    """An embedder that embeds what it is given in bulk once for all of them; a single text, a question, is embedded each time."""
+class Asked:
+    """An embedder that knows how long questions took it, `asked_s` in all: a single text is a question and embedded each time.
 
-    def __init__(self, embedder: Embedder) -> None:
+    With `keep`, what it is given in bulk it embeds once for all who ask, so that none of them pays for it.
+    """
+
+    def __init__(self, embedder: Embedder, *, keep: bool) -> None:
         self.name, self.size = embedder.name, embedder.size
+        self.asked_s = 0.0
         self._embedder = embedder
+        self._keep = keep
         self._held: dict[str, Any] = {}
+
+    def prepare(self, texts: Sequence[str]) -> None:
+        """Embed in bulk what will be asked for, if it is kept."""
+        if self._keep:
+            self.embed(texts)
 
     def embed(self, texts: Sequence[str]) -> Any:
         """See `Embedder`."""
         if len(texts) == 1:
+            started = time.perf_counter()
+            vectors = self._embedder.embed(texts)
+            self.asked_s += time.perf_counter() - started
+            return vectors
+        if not self._keep:
             return self._embedder.embed(texts)
         if missing := [text for text in dict.fromkeys(texts) if text not in self._held]:
             self._held.update(zip(missing, self._embedder.embed(missing), strict=True))
@@ -60,6 +79,8 @@ class PaperLoop:
 
     name = "paper"
     quick = False
+    most: int | None = None
+    why = ""
 
     def __init__(self, embedder: Embedder, relations: Sequence[str]) -> None:
         self.embedder = embedder
@@ -94,6 +115,8 @@ class StoreOfItems:
 
     name = "InMemoryStore"
     quick = False
+    most: int | None = 10_000
+    why = "a vector is a list of Python numbers, 12 kB each, and every search reads them all"
 
     def __init__(self, embedder: Embedder) -> None:
         from langgraph.store.memory import InMemoryStore
@@ -122,14 +145,12 @@ class ChromaDocuments:
 
     name = "chroma"
     quick = False
+    most: int | None = None
+    why = ""
 
-    def __init__(self, embedder: Embedder, folder: Path, texts: Callable[[Fact], str] = " ".join) -> None:
-        import chromadb
-        from chromadb.config import Settings
-
+    def __init__(self, embedder: Embedder, folder: Path) -> None:
         self.embedder = embedder
-        self.texts = texts
-        self.client: Any = chromadb.PersistentClient(path=str(folder), settings=Settings(anonymized_telemetry=False))
+        self.client = _client(folder)
         configuration: Any = {"hnsw": {"space": "cosine", "ef_search": 100}}
         self.collection = self.client.create_collection("facts", embedding_function=None, configuration=configuration)
         self.facts: list[Fact] = []
@@ -139,17 +160,13 @@ class ChromaDocuments:
         self.facts = list(facts)
         for first in range(0, len(facts), BATCH):
             some = facts[first : first + BATCH]
-            vectors = self.embedder.embed([self.texts(fact) for fact in some])
+            vectors = self.embedder.embed([" ".join(fact) for fact in some])
             self.collection.add(ids=[str(first + n) for n in range(len(some))], embeddings=vectors)
 
     def answers(self, subject: str, relation: str) -> list[str]:
         """The one nearest document, as with `StoreOfItems`."""
-        return self.near(f"{subject} {relation}", 1)
-
-    def near(self, text: str, count: int) -> list[str]:
-        """The objects of the nearest documents."""
-        vector: Any = self.embedder.embed([text])[0]
-        found = self.collection.query(query_embeddings=[vector], n_results=min(count, len(self.facts)), include=[])
+        vector = self.embedder.embed([f"{subject} {relation}"])[0]
+        found = self.collection.query(query_embeddings=[vector], n_results=1, include=[])
         return [self.facts[int(id_)][2] for id_ in found["ids"][0]]
 
     def close(self) -> None:
@@ -162,6 +179,8 @@ class Graph:
 
     name = "networkx"
     quick = True
+    most: int | None = None
+    why = ""
 
     def __init__(self) -> None:
         import networkx
@@ -180,7 +199,31 @@ class Graph:
         """See `Rival`."""
 
 
+class BareIndex:
+    """The largest collection of a Chroma folder that this process has open already, asked without anything around it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.client = _client(folder)
+        self.collection = max(self.client.list_collections(), key=lambda collection: collection.count())
+
+    def query(self, vector: Any, count: int) -> int:
+        """How many it finds."""
+        return len(self.collection.query(query_embeddings=[vector], n_results=count, include=["distances"])["ids"][0])
+
+    def close(self) -> None:
+        """Let go; what others have open stays open."""
+        self.client.close()
+
+
+def _client(folder: Path) -> Any:
+    import chromadb
+    from chromadb.config import Settings
+
+    return chromadb.PersistentClient(path=str(folder), settings=Settings(anonymized_telemetry=False))
+
+
 def _nearest(vectors: Any, vector: Any, count: int, least: float) -> list[tuple[int, float]]:
     scores = vectors @ vector
-    best = np.argsort(-scores)[:count]
+    best = np.argpartition(-scores, count)[:count] if len(scores) > count else np.arange(len(scores))
+    best = best[np.argsort(-scores[best])]
     return [(int(place), float(scores[place])) for place in best if scores[place] >= least]
