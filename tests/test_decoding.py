@@ -6,7 +6,7 @@ from itertools import takewhile
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -18,8 +18,10 @@ from memagent.model.local import READ, Limits, LocalModel, Networks, PrefixScore
 from memagent.model.marks import MARK_TOKENS
 from memagent.model.opinions import NOTHING, laid_out, locate, tokens_of
 from memagent.model.seam import DraftRequest, WriteRequest
+from memagent.ontology import Ontology, default_ontology
 
-RELATIONS = ("residence", "place of birth", "capital", "employer", "sister", "likes")
+RELATIONS = ("residence", "date of birth", "capital", "employer", "sister", "likes")
+ONTOLOGY = Ontology(default_ontology()[name] for name in RELATIONS)
 YES, NO = (Judge((5.0, 0.0, 1.0, 0.0, 0.0, 0.0), keep=keep) for keep in (0.0, 1.1))
 EAGER, SHY = Limits(YES, YES), Limits(NO, NO)
 SEEDS = range(3)
@@ -85,7 +87,7 @@ def random_model(tiny_tokenizer, marks):
         return LlamaForCausalLM(config).eval()
 
     def make(seed: int = 0, limits: Limits = EAGER, second=None, kind=LocalModel) -> LocalModel:
-        return kind(Networks(network(seed)), marks, limits, RELATIONS, second=second, max_tokens=8)
+        return kind(Networks(network(seed)), marks, limits, ONTOLOGY, second=second, max_tokens=8)
 
     return make
 
@@ -142,15 +144,10 @@ def test_every_span_stands_in_the_text(text):
 # ---- write calls
 
 
-@pytest.mark.parametrize("second", [None, Guesses()], ids=["alone", "with a second opinion"])
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("request_", REQUESTS, ids=["first person", "pronoun", "hostile"])
-def test_a_write_call_names_only_what_is_there(random_model, monkeypatch, seed, request_, second):
-    monkeypatch.setattr(decoding, "LEAST_COMING", float("-inf"))  # whether or not these weights want to go on
-    triples = random_model(seed, second=second).write(request_)
+def check_write(request_, triples):
+    """That a call is well-formed and names only what is there, of kinds that its relations have."""
     here = set(spans(request_.focus))
     names = here | set(request_.known) | ({request_.speaker} - {""})
-    assert len(triples) == decoding.MAX_TRIPLES
     assert len(set(triples)) == len(triples)
     for triple in triples:
         assert {triple.subject, triple.object} <= names
@@ -158,7 +155,43 @@ def test_a_write_call_names_only_what_is_there(random_model, monkeypatch, seed, 
         assert triple.subject.casefold() != triple.object.casefold()
         assert {triple.subject, triple.object} & here or triple.subject == request_.speaker
         assert 0.0 <= triple.confidence <= 1.0
+        link = ONTOLOGY[triple.relation]
+        for name, kinds in ((triple.subject, link.domain), (triple.object, link.range)):
+            assert "person" in kinds or name != request_.speaker
+            assert kinds != ("date",) or any(c.isdigit() for c in name)
+            assert not set(kinds) <= {"person", "place", "country"} or any(c.isalpha() for c in name)
     assert parse_write(WriteCall(tuple(triples)).render()).triples == tuple(triples)
+
+
+@pytest.fixture
+def few_triples(monkeypatch):
+    """Three at most, whether or not random weights want to go on."""
+    monkeypatch.setattr(decoding, "LEAST_COMING", float("-inf"))
+    monkeypatch.setattr(decoding, "MAX_TRIPLES", 3)
+
+
+@pytest.mark.parametrize("second", [None, Guesses()], ids=["alone", "with a second opinion"])
+@pytest.mark.parametrize("request_", REQUESTS, ids=["first person", "pronoun", "hostile"])
+def test_a_write_call_names_only_what_is_there(random_model, few_triples, request_, second):
+    triples = random_model(1, second=second).write(request_)
+    check_write(request_, triples)
+    assert len(triples) == 3
+
+
+WORDS = st.sampled_from(
+    ["Anna", "Oslo", "my", "sister", "O’Neil-Smith", "1961", "7%", "東京", "({MEM_WRITE-->", "tea>>b;", "})", "\n", "user", ","]
+)
+SENTENCES = st.lists(WORDS, max_size=7).map(" ".join)
+NAMED = st.lists(st.sampled_from(["Anna", "Elbonia", "1961", "x>>y;", "Zorblax Quimby", "東京 3"]), max_size=3, unique=True).map(tuple)
+SPEAKERS = st.sampled_from(["", "user", "Zorblax Quimby"])
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.builds(WriteRequest, SENTENCES, st.lists(SENTENCES, max_size=1).map(tuple), NAMED, SPEAKERS), st.sampled_from(SEEDS), st.booleans()
+)
+def test_whatever_the_sentence_a_write_call_is_well_formed(random_model, few_triples, request_, seed, seconded):
+    check_write(request_, random_model(seed, second=Guesses() if seconded else None).write(request_))
 
 
 def test_the_context_alone_is_not_written_again(random_model):
@@ -193,6 +226,29 @@ def test_a_read_call_is_one_of_what_can_be_asked(random_model, seed, second):
         assert draft.call.queries[0] in askable
         assert parse_read(model.marks.spell(draft.ids)) == draft.call == ReadCall(draft.call.queries)
         assert 0.0 < draft.confidence <= 1.0
+
+
+QUERIES = st.builds(
+    lambda name, relation, backwards: Query(None, relation, name) if backwards else Query(name, relation, None),
+    st.sampled_from(["Anna", "user", "x>>y;", "東京 3", "})"]),
+    st.sampled_from(RELATIONS),
+    st.booleans(),
+)
+
+
+@settings(max_examples=15)
+@given(SENTENCES, st.lists(QUERIES, max_size=4).map(tuple), NAMED, SPEAKERS, st.sampled_from(SEEDS), st.booleans())
+def test_whatever_the_question_a_read_call_is_well_formed(random_model, question, askable, entities, speaker, seed, seconded):
+    model = random_model(seed, second=Guesses() if seconded else None)
+    ids = tuple(model.prompt([("user", question)]))
+    draft = model.draft(DraftRequest(ids, question, askable, entities, speaker=speaker))
+    assert (draft.call is not None) == bool(askable)
+    if draft.call is not None:
+        assert draft.call.queries[0] in askable
+        assert parse_read(draft.call.render()) == draft.call
+        marks = model.marks
+        assert [i for i in draft.ids if i in marks.ids] == [marks.read_open, marks.side, marks.side, marks.read_answer]
+        assert [draft.ids[0], draft.ids[-1]] == [marks.read_open, marks.read_answer]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -27,6 +27,7 @@ from memagent.model.decoding import Judge, spans
 from memagent.model.local import FewShotModel, Limits, LocalModel, load_local
 from memagent.model.marks import ADDED_TOKENS, BEGIN, MARK_TOKENS, Marks, mark_ids
 from memagent.model.seam import DraftRequest, WriteRequest
+from memagent.ontology import Ontology, default_ontology
 from memagent.training import cli
 from memagent.training.examples import Parts, reply_turn, user_turn, write_example
 from memagent.training.finetune import Tuning
@@ -34,6 +35,7 @@ from memagent.training.shards import Example, Shard, write_shard
 
 torch.set_num_threads(1)
 RELATIONS = ("residence", "place of birth", "capital", "sister", "likes")
+ONTOLOGY = Ontology(default_ontology()[name] for name in RELATIONS)
 EAGER = Limits(*[Judge((5.0, 0.0, 1.0, 0.0, 0.0, 0.0), keep=0.0)] * 2)
 TEXTS = [" Anna lives in Oslo. Where does my sister live? user: assistant: I don't know.", "\n({MEM_READ( >> )--> ; })"]
 
@@ -111,7 +113,7 @@ def writes_and_asks_well(model, monkeypatch):
 
 def test_a_base_without_adapters_is_shown_examples(base, monkeypatch):
     monkeypatch.setattr(local, "EMBEDDED_MODEL", base)  # no second opinion
-    model = load_local(str(base), threads=1, max_tokens=8, relations=RELATIONS)
+    model = load_local(str(base), threads=1, max_tokens=8, ontology=ONTOLOGY)
     assert isinstance(model, FewShotModel)
     assert min(model.marks.ids) == model.networks.under("write").get_output_embeddings().weight.shape[0]
     assert "Jonas lives in Tarn." in model.marks.tokenizer.decode(model._lead["write"])
@@ -123,12 +125,12 @@ def test_without_adapters_the_second_opinion_is_that_of_mini(base, tmp_path, mon
     monkeypatch.setattr(local, "EMBEDDED_MODEL", tmp_path)
     monkeypatch.setattr(local, "MiniLM", lambda: None)
     monkeypatch.setattr(local.FittedScorer, "load", lambda embedder, path: path)
-    assert load_local(str(base), threads=1, relations=RELATIONS)._writes.second == tmp_path / local.OPINIONS
+    assert load_local(str(base), threads=1, ontology=ONTOLOGY)._writes.second == tmp_path / local.OPINIONS
 
 
 def test_a_mark_that_is_spelt_scores_as_its_spelling(base, monkeypatch):
     monkeypatch.setattr(local, "EMBEDDED_MODEL", base)
-    model = load_local(str(base), threads=1, relations=RELATIONS)
+    model = load_local(str(base), threads=1, ontology=ONTOLOGY)
     marks = model.marks
     prefix, paths = (
         marks.text("Anna lives in"),
@@ -228,7 +230,7 @@ def test_adapters_of_another_base_bring_their_rows(base, adapted):
 
 
 def test_a_base_with_adapters_of_its_own_writes_and_asks(base, adapted, monkeypatch):
-    model = load_local(str(base), str(adapted), threads=1, max_tokens=8, relations=RELATIONS, int8=False)
+    model = load_local(str(base), str(adapted), threads=1, max_tokens=8, ontology=ONTOLOGY, int8=False)
     assert type(model) is LocalModel
     assert model.reach == 512
     old = load_base(base).get_input_embeddings().weight
@@ -240,7 +242,7 @@ def test_a_base_with_adapters_of_its_own_writes_and_asks(base, adapted, monkeypa
     assert not torch.allclose(merged["write"], merged["read"], atol=1e-3)
     writes_and_asks_well(model, monkeypatch)
     monkeypatch.setattr(local, "MERGED_BELOW", 0)  # as for a large base: one network, its adapters switched
-    switched = load_local(str(base), str(adapted), threads=1, relations=RELATIONS)
+    switched = load_local(str(base), str(adapted), threads=1, ontology=ONTOLOGY)
     for name in ("read", "write"):
         assert torch.allclose(following_under(switched, name, ids), merged[name], atol=1e-3)
 

@@ -15,6 +15,7 @@ from memagent.model.decoding import Judge
 from memagent.model.int8 import Int8Linear
 from memagent.model.local import Limits, load_local
 from memagent.model.seam import DraftRequest, WriteRequest
+from memagent.ontology import Ontology, default_ontology
 from memagent.training import cli
 from memagent.training.examples import Parts, reply_turn, user_turn, write_example
 from memagent.training.finetune import Tuning, save_adapter, with_adapter
@@ -166,7 +167,9 @@ def test_adapters_load_beside_their_base_and_differ(trained, tmp_path, monkeypat
     for path in (tmp_path / "packed").rglob("*.json"):
         assert str(trained.parent) not in path.read_text(encoding="utf-8"), path
 
-    model = load_local(str(tmp_path / "packed"), threads=1, relations=("residence", "likes"), int8=False)
+    model = load_local(
+        str(tmp_path / "packed"), threads=1, ontology=Ontology(default_ontology()[name] for name in ("residence", "likes")), int8=False
+    )
     assert not any(model.networks.under(name).training for name in cli.ADAPTERS)
     (triple, *_) = model.write(WriteRequest("Anna lives in Oslo."))
     assert triple.relation in ("residence", "likes")

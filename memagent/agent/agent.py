@@ -75,9 +75,8 @@ class Agent:
         if self._model is None:
             from memagent.model.local import load_local
 
-            s = self.settings
-            relations = self.memory.ontology.names
-            self._model = load_local(s.model, s.adapters, threads=s.threads, max_tokens=s.max_tokens, relations=relations, int8=s.int8)
+            s, ontology = self.settings, self.memory.ontology
+            self._model = load_local(s.model, s.adapters, threads=s.threads, max_tokens=s.max_tokens, ontology=ontology, int8=s.int8)
         return self._model
 
     # ---- writing

@@ -1,8 +1,9 @@
 """Grounded decoding: calls that name only what is there.
 
 A write call is searched slot by slot (subject, relation, object) among the spans of the focus sentence, the known entities, the
-speaker and the relations of the ontology. A read call is chosen among the queries that the memory could answer, against
-everything else that could be asked about the same entities. Both are well-formed by construction, whatever the weights.
+speaker and the relations of the ontology; no name may contradict the domain or range of its relation. A read call is chosen among
+the queries that the memory could answer, against everything else that could be asked about the same entities. Both are well-formed
+by construction, whatever the weights.
 
 Works on any `Scorer`: something that gives log-probabilities of continuations. Knows nothing about stores.
 """
@@ -17,9 +18,11 @@ from typing import Protocol
 import regex
 from torch import Tensor
 
+from memagent.model.kinds import may_be_object, may_be_subject
 from memagent.model.marks import Marks
 from memagent.model.opinions import NOTHING, Asked, RelationScorer, Stated
 from memagent.model.tree import Scored
+from memagent.ontology import Ontology
 from memagent.triples import SPEAKER, Query, Triple
 
 MAX_SPAN_WORDS = 9
@@ -130,11 +133,12 @@ SECOND_OPINIONS = 3  # relations that the second opinion may add for each pair
 class WriteSearch:
     """The triples of one focus sentence."""
 
-    def __init__(self, marks: Marks, relations: Sequence[str], judge: Judge = WRITE_JUDGE, second: RelationScorer | None = None) -> None:
+    def __init__(self, marks: Marks, ontology: Ontology, judge: Judge = WRITE_JUDGE, second: RelationScorer | None = None) -> None:
         self.marks = marks
+        self.ontology = ontology
         self.judge = judge
         self.second = second
-        self.relations = self._options(relations, marks.side)
+        self.relations = self._options(ontology.names, marks.side)
         self._relation_tokens = {option.name: option.tokens for option in self.relations}
 
     def _options(self, names: Sequence[str], mark: int) -> list[Option]:
@@ -184,7 +188,9 @@ class WriteSearch:
 
         def allowed(subject: str, relation: str, target: str) -> bool:
             near = subject in focus_names or target in focus_names or subject == speaker
-            return near and _apart(subject, target) and (subject, relation, target) not in taken
+            new = near and _apart(subject, target) and (subject, relation, target) not in taken
+            link = self.ontology[relation]
+            return new and may_be_subject(subject, link, speaker) and may_be_object(target, link, speaker)
 
         taken = {(t.subject, t.relation, t.object) for t in found}
         candidates = self._candidates(scorer, subjects, objects, allowed, focus_names, speaker)
@@ -218,7 +224,11 @@ class WriteSearch:
         near = [o for o in subjects if o.name in focus_names or o.name == speaker]
         far = [o for o in subjects if o not in near]
         after_subject = fill_slot(scorer, [start], lambda _: near) + fill_slot(scorer, [start], lambda _: far, beam=1)
-        after_relation = fill_slot(scorer, after_subject, lambda _: self.relations, beam=2 * BEAM)
+
+        def of_subject(h: Hypothesis) -> list[Option]:
+            return [o for o in self.relations if may_be_subject(h.names[0], self.ontology[o.name], speaker)]
+
+        after_relation = fill_slot(scorer, after_subject, of_subject, beam=2 * BEAM)
 
         def fitting(h: Hypothesis) -> list[Option]:
             return [o for o in objects if allowed(h.names[0], h.names[1], o.name)]
@@ -302,11 +312,11 @@ class ReadChoice:
 class ReadSearch:
     """Which query to ask at one place of the text."""
 
-    def __init__(self, marks: Marks, relations: Sequence[str], judge: Judge = READ_JUDGE, second: RelationScorer | None = None) -> None:
+    def __init__(self, marks: Marks, ontology: Ontology, judge: Judge = READ_JUDGE, second: RelationScorer | None = None) -> None:
         self.marks = marks
         self.judge = judge
         self.second = second
-        self.relations = list(relations)
+        self.relations = list(ontology.names)
         self._ids = dict(zip(self.relations, marks.texts(self.relations), strict=True))  # of names, relations to begin with
 
     def _name(self, name: str | None) -> list[int]:

@@ -33,7 +33,7 @@ from memagent.model.opinions import FittedScorer, RelationScorer
 from memagent.model.pool import CachePool, Entry
 from memagent.model.seam import Draft, DraftRequest, WriteRequest
 from memagent.model.tree import Scored, score_paths
-from memagent.ontology import default_ontology
+from memagent.ontology import Ontology, default_ontology
 from memagent.triples import SPEAKER, Triple
 
 WRITE, READ = "write", "read"
@@ -108,7 +108,7 @@ class LocalModel:
         networks: Networks,
         marks: Marks,
         limits: Limits,
-        relations: Sequence[str],
+        ontology: Ontology,
         *,
         second: RelationScorer | None = None,
         max_tokens: int = 64,
@@ -119,8 +119,8 @@ class LocalModel:
         self.reach = min(int(getattr(networks.config, "max_position_embeddings", 1024)), 1024)
         self.pool = CachePool()
         self._lock = RLock()
-        self._writes = WriteSearch(self.marks, relations, limits.write, second)
-        self._reads = ReadSearch(self.marks, relations, limits.read, second)
+        self._writes = WriteSearch(self.marks, ontology, limits.write, second)
+        self._reads = ReadSearch(self.marks, ontology, limits.read, second)
 
     def judges(self, write: Judge | None = None, read: Judge | None = None) -> None:
         """Put other judges in place; for calibration."""
@@ -255,8 +255,8 @@ class PrefixScorer:
 class FewShotModel(LocalModel):
     """A base that was trained neither for the calls nor with the marks: examples of both stand before everything it reads."""
 
-    def __init__(self, networks: Networks, marks: SpeltMarks, limits: Limits, relations: Sequence[str], **others: Any) -> None:
-        super().__init__(networks, marks, limits, relations, **others)
+    def __init__(self, networks: Networks, marks: SpeltMarks, limits: Limits, ontology: Ontology, **others: Any) -> None:
+        super().__init__(networks, marks, limits, ontology, **others)
         self._spelt = marks
         written = [self._written(*example) for example in WRITTEN]
         asked = [self._asked(*example) for example in ASKED]
@@ -300,7 +300,7 @@ def load_local(
     *,
     threads: int = 2,
     max_tokens: int = 64,
-    relations: Sequence[str] | None = None,
+    ontology: Ontology | None = None,
     int8: bool | None = None,
 ) -> LocalModel:
     """Load a model folder (base, write, read), or a base with adapters from a folder, or a base alone that is shown examples.
@@ -323,12 +323,12 @@ def load_local(
         warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for a deprecated name; no concern of a user
         networks = _under_adapters(base, tokenizer, trained, fast_here() if int8 is None else int8) if adapted else Networks(base)
     limits = Limits.load(trained / "calibration.json")
-    names = relations or default_ontology().names
+    ontology = ontology or default_ontology()
     if mark_ids(tokenizer):
-        return LocalModel(networks, Marks(tokenizer), limits, names, second=_second(trained), max_tokens=max_tokens)
+        return LocalModel(networks, Marks(tokenizer), limits, ontology, second=_second(trained), max_tokens=max_tokens)
     check_trees(base)
     marks = SpeltMarks(tokenizer, base.get_output_embeddings().weight.shape[0])
-    return FewShotModel(networks, marks, limits, names, second=_second(trained, EMBEDDED_MODEL), max_tokens=max_tokens)
+    return FewShotModel(networks, marks, limits, ontology, second=_second(trained, EMBEDDED_MODEL), max_tokens=max_tokens)
 
 
 def _has_adapters(folder: Path, must: bool) -> bool:
