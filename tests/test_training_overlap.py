@@ -7,7 +7,7 @@ import pytest
 from memagent import Query, Triple
 from memagent.calls import ReadCall
 from memagent.training.examples import Parts, put_read, reply_turn, user_turn, write_example
-from memagent.training.overlap import Overlap, chat_texts, fitting, kept, said, unlike
+from memagent.training.overlap import Overlap, chat_texts, composition_texts, fitting, kept, said, unlike
 from memagent.training.readers import Statement
 
 LONG = "In the spring of 1911 the miller Bo Marsh opened a second mill at the mouth of the Vask."
@@ -87,10 +87,17 @@ def test_phrasings_that_fit_a_sentence_apart_from_names_are_counted():
     ]
 
 
-def test_the_relation_head_is_not_fitted_on_sentences_of_the_suite(monkeypatch):
-    from memagent.training import relations
+def test_the_second_opinion_is_not_taught_sentences_of_the_suite(monkeypatch):
+    from memagent.training.opinions import Lessons, Reading
 
-    monkeypatch.setattr(relations, "chat_texts", lambda: ["Where do I live now?"])
-    assert relations.fresh([("where do I live now", "residence"), ("Where is my home?", "residence")]) == [
-        ("Where is my home?", "residence")
-    ]
+    lessons = Lessons(1, "train", overlap=Overlap([("chat suite", "Where do I live now?")]))
+    drawn = iter([Reading("where do I live now", ()), Reading("Where is my home?", ())])
+    for kind in ("told", "denied", "asked", "kin", "spoken"):
+        monkeypatch.setattr(lessons, kind, lambda: next(drawn))
+    assert lessons.draw().text == "Where is my home?"
+
+
+def test_questions_of_the_composition_suite_have_no_name_to_differ_in():
+    texts = composition_texts()
+    assert len(texts) >= 20
+    assert not any("{" in text for text in texts)

@@ -99,9 +99,10 @@ class Overlap:
 
 
 def evaluation_texts(data: Path) -> Iterator[Text]:
-    """The chat suite, and the rows of the data folder that are for evaluation only."""
+    """The suites chat and composition, and the rows of the data folder that are for evaluation only."""
     report = Report()
     yield from (("chat suite", text) for text in chat_texts())
+    yield from (("composition suite", text) for text in composition_texts())
     yield from (("Re-DocRED test", s.focus) for s in read_docred(data, report, "redocred/test_revised.json.xz"))
     yield from (("KnowledgeNet fold 4", s.focus) for s in read_knowledgenet(data, report, (EVALUATION_FOLD,)))
     yield from (("TekGen test", s.focus) for s in read_tekgen_test(data, report))
@@ -115,6 +116,12 @@ def chat_texts(suite: str | None = None) -> list[str]:
     small_talk = table.pop("small_talk", [])
     turns = chain.from_iterable(conversation["turns"] for kind in table.values() for conversation in kind.values())
     return [*small_talk, *(turn[act] for turn in turns for act in ("say", "ask") if act in turn)]
+
+
+def composition_texts() -> list[str]:
+    """The questions of the composition suite, without a name."""
+    forms = tomllib.loads((files("evals") / "data" / "composition.toml").read_text(encoding="utf-8"))["forms"]
+    return [text.replace("{s}", "") for form in forms.values() for text in form["asks"]]
 
 
 def _zsre_questions(path: Path) -> Iterator[str]:
