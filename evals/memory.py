@@ -9,10 +9,10 @@ look-up each), `InMemoryStore` is LangGraph's with the same embeddings, `chroma`
 memory, by exact name only.
 
 Embedding in bulk is the same for all and reported apart: no time of adding has it in it. Up to `EMBEDDED` triples the vectors are
-MiniLM's; above, where these would take hours, counts of trigrams of the same size (20 us each). Where a question is embedded, its time is that of the
-search (`search_p50_ms`) and that of MiniLM for one name, measured in the same run. What the memory takes for a name that nobody has
-written is compared with what cannot be done without: that embedding, and the bare query of its index. Timings are in `cases` of the
-JSON document, in milliseconds; the notes are the table. The scores are shares of right answers: `precision` of what came back,
+MiniLM's; above, where these would take hours, counts of trigrams of the same size (20 us each). Where a question is embedded, its time is
+that of the search (`search_p50_ms`) and that of MiniLM for one name, measured in the same run. What the memory takes for a name that
+nobody has written is compared with what cannot be done without: that embedding, and the bare query of its index. Timings are in `cases`
+of the JSON document, in milliseconds; the notes are the table. The scores are shares of right answers: `precision` of what came back,
 `recall` of what should have, `first` of what came back first; for names as written, and misspelt.
 """
 
