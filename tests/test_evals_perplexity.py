@@ -20,9 +20,10 @@ from memagent.memory import CharacterEmbedder
 from memagent.model.decoding import Judge
 from memagent.model.local import Limits, LocalModel, Networks
 from memagent.model.scoring import STRETCH, Branch, Call, Encoded, Reading, mixed
-from memagent.ontology import default_ontology
+from memagent.ontology import Ontology, default_ontology
 
 RELATIONS = ("residence", "place of birth", "capital", "sister", "spouse")
+ONTOLOGY = Ontology(default_ontology()[name] for name in RELATIONS)
 EAGER = Judge((5.0, 0.0, 1.0, 0.0, 0.0, 0.0), keep=0.0)
 TEXT = "Anna lives in Oslo. My sister Anna has a cat called Miso. Marie Curie was born in Warsaw, and she worked in Paris with Pierre. " * 3
 BORN, CAPITAL = Query("Marie Curie", "place of birth", None), Query(None, "capital", "Oslo")
@@ -70,7 +71,7 @@ def model(marks, tiny_tokenizer) -> LocalModel:
     torch.manual_seed(3)
     size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
     config = LlamaConfig(initializer_range=0.4, vocab_size=len(tiny_tokenizer), max_position_embeddings=256, **size)
-    return LocalModel(Networks(LlamaForCausalLM(config).eval()), marks, Limits(EAGER, EAGER), RELATIONS, max_tokens=8)
+    return LocalModel(Networks(LlamaForCausalLM(config).eval()), marks, Limits(EAGER, EAGER), ONTOLOGY, max_tokens=8)
 
 
 @pytest.fixture
@@ -274,7 +275,7 @@ def figures(outcome, column: str) -> dict[str, float]:
 def test_a_model_that_knows_nothing_is_as_perplexed_as_it_has_tokens(model, run):
     network = deepcopy(model.networks.under(""))
     torch.nn.init.zeros_(network.lm_head.weight)
-    outcome = run(LocalModel(Networks(network), model.marks, Limits(), RELATIONS), RECORD)
+    outcome = run(LocalModel(Networks(network), model.marks, Limits(), ONTOLOGY), RECORD)
     size = len(model.marks.tokenizer) - len(model.marks.ids)
     for column in perplexity.KINDS:
         assert {round(value, 2) for value in figures(outcome, column).values()} == {size}
