@@ -23,7 +23,7 @@ from memagent.training.examples import Teacher
 from memagent.training.grammar.engine import Grammar, literal
 from memagent.triples import SPEAKER, Query, Triple
 
-WEIGHINGS = (0.5, 1.0, 2.0)
+WEIGHINGS = (1.0, 3.0, 6.0)
 ANSWERABLE = 0.67  # share of the questions that the memory could answer
 NO_QUESTION = 0.2  # share of messages that ask nothing
 KEEPS = tuple(k / 20 for k in range(2, 15))
