@@ -36,7 +36,7 @@ SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  
 
 @pytest.mark.databases("sqlite")
 @SHARED
-@given(st.lists(st.tuples(NAMES, NAMES, NAMES), min_size=1, max_size=4), st.sampled_from(["jsonl", "csv"]))
+@given(st.lists(st.tuples(NAMES, NAMES, NAMES), min_size=1, max_size=3), st.sampled_from(["jsonl", "csv"]))
 def test_any_name_is_stored_found_carried_and_forgotten(memory, tmp_path, names, form):
     space, other = memory.in_namespace("names"), memory.in_namespace("other")
     told = Provenance(names[0][0], " ".join(names[0]), 0, 1, names[0][2])
@@ -187,7 +187,7 @@ def test_every_public_method_is_tried_across_the_wall():
 
 
 @pytest.mark.databases("sqlite")
-@SHARED
+@settings(SHARED, max_examples=settings.default.max_examples // 3)
 @given(st.lists(st.sampled_from(sorted(CALLS)), min_size=1, max_size=5), st.sampled_from(KNOWN), st.sampled_from([GUESS, "Oslo", *KNOWN]))
 @example(list(CALLS), "Zorblax Quimby", GUESS)
 @example(list(CALLS)[::-1], "Zorblax Quimby", "Oslo")

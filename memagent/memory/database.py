@@ -112,8 +112,10 @@ class Database:
         """
         if not self.is_sqlite:
             raise MemoryFault("a server's database is backed up by its own tools", hint="pg_dump, or `export` for one namespace")
-        assert self._engine.url.database is not None
-        copy_sqlite(Path(self._engine.url.database), path)
+        with self.read() as connection, closing(sqlite3.connect(path)) as copy:
+            source = connection.connection.driver_connection
+            assert isinstance(source, sqlite3.Connection)
+            source.backup(copy)
 
     def identity(self) -> str:
         """What tells this database from any other."""

@@ -354,7 +354,8 @@ class _Reading:
         insert_all(self.connection, ProvenanceRow, rows)
 
     def _moves(self) -> None:
-        held = {tuple(row) for row in self.connection.execute(text("SELECT change, name FROM move"))}
+        query = text("SELECT m.change, m.name FROM move m JOIN change c ON c.id = m.change WHERE c.namespace = :space")
+        held = {tuple(row) for row in self.connection.execute(query, {"space": self.space.number})}
         rows = []
         for line in self._of(_Move):
             change, name = self.changes[line.change], self.names[line.name]
