@@ -180,17 +180,17 @@ def test_adapters_load_beside_their_base_and_differ(trained, tmp_path, monkeypat
     ids = model.marks.text("Anna lives in Oslo. ({MEM_READ(")
     assert not set(ids) & set(model.marks.ids)  # the tokenizer as it was saved
     merged = following_under(model, ids)
-    assert not torch.allclose(merged["write"], merged["read"], atol=1e-3)
+    assert not any(torch.allclose(merged[one], merged[other], atol=1e-3) for one, other in (("write", "read"), ("read", local.BARE)))
     monkeypatch.setattr(local, "MERGED_BELOW", 0)  # as for a large base: one network, its adapters switched
     switched = following_under(load_local(str(tmp_path / "packed"), threads=1), ids)
-    assert all(torch.allclose(merged[name], switched[name], atol=1e-4) for name in cli.ADAPTERS)
+    assert all(torch.allclose(merged[name], switched[name], atol=1e-4) for name in merged)
 
 
 def test_integers_of_8_bits_give_nearly_the_same(trained, tmp_path):
     cli.main(["pack", "--run", str(trained), "--out", str(tmp_path), "--threads", "1"])
     exact, rounded = (load_local(str(tmp_path), threads=1, int8=int8) for int8 in (False, True))
     ids = exact.marks.text("Anna lives in Oslo.")
-    for name in cli.ADAPTERS:
+    for name in (*cli.ADAPTERS, local.BARE):
         network = rounded.networks.under(name)
         assert not any(isinstance(module, torch.nn.Linear) for module in network.modules())
         near = following_under(exact, ids)[name] - following_under(rounded, ids)[name]
@@ -209,9 +209,9 @@ def test_what_a_token_gives_in_8_bits_does_not_depend_on_others():
 
 
 def following_under(model, ids) -> dict[str, torch.Tensor]:
-    """Log-probabilities after `ids` under each adapter."""
+    """Log-probabilities after `ids` under each adapter and under none."""
     with torch.inference_mode():
-        return {name: model.feed(ids, ("thread", name))[1] for name in cli.ADAPTERS}
+        return {name: model.feed(ids, ("thread", name))[1] for name in (*cli.ADAPTERS, local.BARE)}
 
 
 def test_examples_and_shards_can_be_looked_at(trained, capsys):

@@ -94,7 +94,7 @@ def _under_adapters(base: Any, tokenizer: Any, folder: Path, int8: bool) -> Netw
         fit_rows(base, tokenizer)
     if base.num_parameters() <= MERGED_BELOW:
         merged = {n: PeftModel.from_pretrained(deepcopy(base), str(p), adapter_name=n).merge_and_unload() for n, p in paths.items()}
-        return Networks(base, {name: in_int8(network) for name, network in merged.items()} if int8 else merged)
+        return Networks(in_int8(base), {name: in_int8(network) for name, network in merged.items()}) if int8 else Networks(base, merged)
     both = PeftModel.from_pretrained(base, str(paths[WRITE]), adapter_name=WRITE)
     both.load_adapter(str(paths[READ]), adapter_name=READ)
     return Networks(both.eval())
