@@ -39,6 +39,7 @@ from memagent.triples import SPEAKER, Triple
 WRITE, READ = "write", "read"
 BARE = ""  # no adapter
 OPINIONS = "opinions.safetensors"
+WISHED, WISHED_AGAIN = 0.5, 0.8  # probability of a call that has no answer: "not known"; the second for a further step after an answer
 ALONE = 0.4  # confidence from which a sentence read without its context counts as read
 MERGED_BELOW = 200_000_000  # parameters; a copy of the base for each adapter costs less than the adapters' own products
 FP32_BELOW = 1_000_000_000  # parameters; larger ones stay in the type they were saved in, which is half as large
@@ -168,7 +169,7 @@ class LocalModel:
                 tokens = (self.marks.read_open, *self._reads.tokens(choice.query))
                 return Draft(tokens, call=call, confidence=choice.confidence)
             in_vain: list[int] = []
-            if choice.opening >= 0.5 and request.entities:
+            if choice.opening >= (WISHED_AGAIN if request.answers else WISHED) and request.entities:
                 wished = choice.wished
                 in_vain = [self.marks.read_open, *(self._reads.tokens(wished) if wished else (self.marks.read_answer,)), self.marks.close]
             said = self._say(ids + in_vain, request)
