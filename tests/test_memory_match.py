@@ -150,6 +150,18 @@ def test_new_relations_are_kept_or_refused(memory, memory_settings, tmp_path):
         assert other.count() == Counts()
 
 
+def test_new_relations_spelt_alike_are_one(memory, tmp_path):
+    """In one call, or in a file; otherwise only the last would be found by its name."""
+    memory.add([Triple("Anna", "owes money to", "Bob"), Triple("Anna", "Owes  Money To", "Tom")])
+    assert answers(memory, "Anna", "owes MONEY to", None) == ["Tom", "Bob"]
+    memory.export(tmp_path / "all.jsonl")
+    other = memory.in_namespace("other")
+    other.add([Triple("Eve", "OWES money to", "Bob")])
+    other.import_(tmp_path / "all.jsonl")
+    assert {match.triple.subject for match in other.match(Query(None, "owes money to", "Bob"))} == {"Anna", "Eve"}
+    assert memory.count().relations == other.count().relations == 1
+
+
 def test_passages_are_kept_once_and_found_by_likeness(memory):
     memory.add([Triple("Marie Curie", "born in", "Warsaw", provenance=(SENTENCE,))])
     memory.note_passage(Provenance("chat", "How are you today?"))

@@ -52,9 +52,13 @@ def canonical(space: Space, name: str) -> str:
 
 
 def all_canonical(space: Space, triples: Iterable[Triple]) -> list[Triple]:
-    """The triples with canonical relations, each name looked up once."""
+    """The triples with canonical relations, each name looked up once; of new ones that are spelt alike, the first counts."""
     listed = list(triples)
-    names = {name: canonical(space, name) for name in dict.fromkeys(triple.relation for triple in listed)}
+    names: dict[str, str] = {}
+    by_key: dict[str, str] = {}
+    for name in dict.fromkeys(triple.relation for triple in listed):
+        found = canonical(space, name)
+        names[name] = by_key.setdefault(key(found), found)
     return [triple if names[triple.relation] == triple.relation else replace(triple, relation=names[triple.relation]) for triple in listed]
 
 
@@ -79,11 +83,21 @@ def numbers(space: Space, connection: Connection, names: Iterable[str], ids: Ite
     wanted = set(names)
     query = "SELECT name, id FROM relation WHERE namespace = :space AND name IN :names"
     found = {name: number for some in chunks(wanted) for name, number in fetch(connection, query, {"space": space.number, "names": some})}
-    fresh = {name: next(ids) for name in sorted(wanted - found.keys())}
+    fresh: dict[str, int] = {}
+    if missing := sorted(wanted - found.keys()):
+        every = fetch(connection, "SELECT name, id FROM relation WHERE namespace = :space", {"space": space.number})
+        alike = {key(name): number for name, number in every if name not in space.ontology}
+        for name in missing:
+            # Spelt otherwise by another writer, or in the file that is imported, since it was looked up.
+            number = None if name in space.ontology else alike.get(key(name))
+            if number is None:
+                number = fresh[name] = next(ids)
+                alike[key(name)] = number
+            found[name] = number
     # Those of the ontology have their vectors in the shared collection.
     rows = [{"id": id_, "namespace": space.number, "name": name, "indexed": name in space.ontology} for name, id_ in fresh.items()]
     insert_all(connection, RelationRow, rows)
-    return found | fresh
+    return found
 
 
 def _added(connection: Connection, space: int) -> dict[str, str]:
