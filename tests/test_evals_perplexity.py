@@ -14,7 +14,7 @@ from evals.case import MissingData
 from evals.documents import Target, read_documents
 from evals.perplexity import Perplexity, bits_per_byte, mean_loss, ratio, size_of, sums_of, tokens_of
 from evals.scripted import ScriptedTalker
-from evals.ways import BASE, OFF, OWN, RAG, place
+from evals.ways import BASE, OFF, OWN, RAG, Knowing, Passages, Shelf, place, write
 from memagent import Query, Settings, Triple
 from memagent.memory import CharacterEmbedder
 from memagent.model.decoding import Judge
@@ -67,11 +67,15 @@ def test_calls_in_one_place_share_it():
 
 @pytest.fixture(scope="module")
 def model(marks, tiny_tokenizer) -> LocalModel:
+    """Of random weights, with a liking for calls."""
     torch.set_num_threads(1)
-    torch.manual_seed(3)
+    torch.manual_seed(6)
     size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
     config = LlamaConfig(initializer_range=0.4, vocab_size=len(tiny_tokenizer), max_position_embeddings=256, **size)
-    return LocalModel(Networks(LlamaForCausalLM(config).eval()), marks, Limits(EAGER, EAGER), ONTOLOGY, max_tokens=8)
+    network = LlamaForCausalLM(config).eval()
+    with torch.no_grad():
+        network.lm_head.weight[marks.read_open] *= 3.0
+    return LocalModel(Networks(network), marks, Limits(EAGER, EAGER), ONTOLOGY, max_tokens=8)
 
 
 @pytest.fixture
@@ -292,11 +296,27 @@ def test_gold_reaches_no_row_but_the_oracles(model, run):
         record_entity[0].update(pos=pos, sent_id=0)
     for label in shuffled["labels"]:
         label["h"], label["t"] = label["t"], label["h"]
-    first, again = (figures(run(model, record), "overall") for record in (RECORD, shuffled))
+    outcomes = [run(model, record) for record in (RECORD, shuffled)]
+    first, again = (figures(outcome, "overall") for outcome in outcomes)
+    assert len({first[OFF], first[OWN], first[f"{OWN}, no branching"]}) == 3
     assert {way: again[way] for way in NOT_ORACLE} == {way: first[way] for way in NOT_ORACLE}
     oracles = first.keys() - set(NOT_ORACLE)
     assert all("oracle" in way for way in oracles)
     assert all(again[f"oracle: {what}"] != first[f"oracle: {what}"] for what in ("queries", "answers"))
+
+
+def test_what_stands_later_changes_nothing_before(model, memory):
+    memory.add([Triple("Marie Curie", "place of birth", "Warsaw"), Triple("Pierre", "residence", "Paris")])
+    later = deepcopy(RECORD)
+    later["sents"][1][4:] = ["in", "Oslo", "for", "Anna", "and", "Bob", "."]
+    documents = read_documents([RECORD, later], default_ontology())
+    shelf = Shelf(Knowing(memory), Knowing(memory), Passages(CharacterEmbedder(), documents))
+    first, second = (write(document, model, shelf) for document in documents)
+    same = next(i for i, (one, other) in enumerate(zip(first.tokens.ids, second.tokens.ids, strict=False)) if one != other)
+    assert 10 < same < len(first.tokens.ids)
+    assert any(i < same - 1 and first.ways[OWN][i] != first.ways[OFF][i] for i in first.places)
+    for way in NOT_ORACLE:
+        assert first.ways[way][:same] == pytest.approx(second.ways[way][:same], abs=1e-4), way
 
 
 def test_without_probabilities_the_suite_is_left_out(tmp_path):
