@@ -250,6 +250,14 @@ def test_a_call_for_a_number_stands_before_the_space():
     assert place("in 19", tokens, Target((3, 5), "19", BORN)) == 1
 
 
+def test_passages_are_the_nearest_of_other_documents():
+    other = deepcopy(RECORD) | {"title": "Other"}
+    other["sents"][1][4:] = ["for", "Anna", "."]
+    documents = read_documents([RECORD, other], default_ontology())
+    found = Passages(CharacterEmbedder(), documents).near("In Paris Marie worked with Pierre", "Curie")
+    assert found == ["In Paris Marie worked for Anna.", "Marie Curie was born in Warsaw."]
+
+
 # ---- the suite
 
 
