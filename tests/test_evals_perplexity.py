@@ -252,10 +252,10 @@ def test_a_call_for_a_number_stands_before_the_space():
 
 def test_passages_are_the_nearest_of_other_documents():
     other = deepcopy(RECORD) | {"title": "Other"}
-    other["sents"][1][4:] = ["for", "Anna", "."]
+    other["sents"][1][4:] = ["for", "Anna", "and", "for", "Bob", "."]
     documents = read_documents([RECORD, other], default_ontology())
     found = Passages(CharacterEmbedder(), documents).near("In Paris Marie worked with Pierre", "Curie")
-    assert found == ["In Paris Marie worked for Anna.", "Marie Curie was born in Warsaw."]
+    assert found == ["In Paris Marie worked for Anna and for Bob.", "Marie Curie was born in Warsaw."]
 
 
 # ---- the suite
