@@ -29,6 +29,7 @@ MAX_SPAN_WORDS = 9
 MAX_TRIPLES = 8  # of one focus sentence
 BEAM = 3  # hypotheses kept after each slot
 OPTIONS = 24  # options of a slot that are scored in full, the most likely first tokens first
+HOPELESS = 8.0  # nats by which an option's first token may be behind the best one's; of those further behind none ever won
 FAR_SUBJECT = 2.0  # nats against a subject that only the context names, so that what was said before does not leak into every sentence
 LEAST_COMING = math.log(0.02)  # of a triple at all; below, nothing is searched
 SAID_NOTHING = math.log(0.8)  # of the likeliest pair: the second opinion is that nothing is stated
@@ -90,12 +91,14 @@ def fill_slot(
     scorer: Scorer, hypotheses: Sequence[Hypothesis], options: Callable[[Hypothesis], Sequence[Option]], beam: int = BEAM
 ) -> list[Hypothesis]:
     """Every hypothesis continued by its options; the best `beam`, best first."""
-    tried: list[tuple[Hypothesis, Option]] = []
+    ranked: list[tuple[float, Hypothesis, Option]] = []
     for hypothesis in hypotheses:
-        ranked = sorted(options(hypothesis), key=lambda o: -float(hypothesis.following[o.tokens[0]]))
-        tried += [(hypothesis, option) for option in ranked[:OPTIONS]]
-    if not tried:
+        begun = [(hypothesis.logprob + float(hypothesis.following[o.tokens[0]]), hypothesis, o) for o in options(hypothesis)]
+        ranked += sorted(begun, key=lambda entry: -entry[0])[:OPTIONS]
+    if not ranked:
         return []
+    least = max(logprob for logprob, _, _ in ranked) - HOPELESS
+    tried = [(hypothesis, option) for logprob, hypothesis, option in ranked if logprob >= least]
     scored = scorer.score([h.tokens + o.tokens for h, o in tried])
     longer = [
         Hypothesis((*h.names, o.name), h.tokens + o.tokens, h.logprob + sum(s.logprobs[len(h.tokens) :]), s.following)
