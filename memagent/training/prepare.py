@@ -1,4 +1,4 @@
-"""Everything that is trained on, tokenised into shards: the grammar's examples, real statements, plain text and dialogues."""
+"""Everything that is trained on, tokenised into shards: the grammar's examples, real statements and documents, plain text, dialogues."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from memagent.model.marks import Marks
 from memagent.training.corpus import Turns, articles, persona_dialogues, task_dialogues, wikipedia_files
 from memagent.training.distant import read_distant
+from memagent.training.documents import document_examples
 from memagent.training.examples import MAX_TOKENS, TEXT_WEIGHT, Teacher, write_example
 from memagent.training.grammar.engine import Facts, Grammar
 from memagent.training.grammar.names import Names
@@ -46,10 +47,24 @@ def mixer() -> dict[str, dict[str, Any]]:
     return tomllib.loads(MIXER.read_text(encoding="utf-8"))
 
 
-def prepare(data: Path, out: Path, marks: Marks, seed: int, say: Callable[[str], None], only: Sequence[str] = ()) -> None:
-    """Write every shard (or only those named) into `out`, without what is worded like the evaluation's texts."""
-    sizes = mixer()["examples"]
+def prepare(
+    data: Path,
+    out: Path,
+    marks: Marks,
+    seed: int,
+    say: Callable[[str], None],
+    only: Sequence[str] = (),
+    sizes: Mapping[str, int] | None = None,
+    invented: float | None = None,
+) -> None:
+    """Write every shard (or only those named) into `out`, without what is worded like the evaluation's texts.
+
+    `sizes` (examples of each source, tokens of a `piece` of text) and `invented` (share of the names) are for trials.
+    """
+    sizes = sizes or mixer()["examples"]
     teacher = Teacher(marks, Grammar(seed, facts=real_facts(data)))
+    if invented is not None:
+        teacher.grammar.names.invented = invented
     overlap = Overlap(evaluation_texts(data))
     say("compared with " + ", ".join(f"{count} sentences of {suite}" for suite, count in overlap.sizes.items()))
     say(f"{len(fitting(all_templates(), chat_texts()))} phrasings fit a sentence of the chat suite apart from its names")
@@ -58,10 +73,13 @@ def prepare(data: Path, out: Path, marks: Marks, seed: int, say: Callable[[str],
         "write": lambda: islice(kept(_drawn(teacher.write), overlap, marks, removed), sizes["write"]),
         "conversation": lambda: islice(kept(_drawn(teacher.conversation), overlap, marks, removed), sizes["conversation"]),
         "running": lambda: islice(kept(_drawn(teacher.running_text), overlap, marks, removed), sizes["running"]),
-        "real": lambda: real_examples(unlike(real_statements(data, Report()), overlap, removed), marks, seed),
+        "documents": lambda: document_examples(data, marks, seed, overlap, removed),
+        "real": lambda: real_examples(unlike(real_statements(data, Report()), overlap, removed), marks, seed, renaming=invented != 0),
         "distant": lambda: real_examples(unlike(read_distant(data, Report()), overlap, removed), marks, seed),
         "talk": lambda: kept(talk_examples(data, marks), overlap, marks, removed),
-        "text": lambda: kept(text_examples(data, marks, sizes["articles"], mixer()["text"]["weight"]), overlap, marks, removed),
+        "text": lambda: kept(
+            text_examples(data, marks, sizes["articles"], mixer()["text"]["weight"], sizes.get("piece", PIECE)), overlap, marks, removed
+        ),
         "dialogue": lambda: kept(dialogue_examples(data, marks, sizes["dialogues"], mixer()["text"]["weight"]), overlap, marks, removed),
     }
     for name, examples in sources.items():
@@ -108,14 +126,14 @@ def real_statements(data: Path, report: Report) -> Iterator[Statement]:
     )
 
 
-def real_examples(statements: Iterable[Statement], marks: Marks, seed: int) -> Iterator[Example]:
-    """Each real statement as it is, and once more with invented names, so that it teaches words and not names."""
+def real_examples(statements: Iterable[Statement], marks: Marks, seed: int, renaming: bool = True) -> Iterator[Example]:
+    """Each real statement as it is and, with `renaming`, once more with invented names, so that it teaches words and not names."""
     rng = random.Random(seed)
     names = Names(rng)
     for statement in statements:
         if statement.partial and not statement.triples:
             continue  # nothing of it would be supervised
-        for variant in dict.fromkeys((statement, renamed(statement, names, rng))):
+        for variant in dict.fromkeys((statement, renamed(statement, names, rng)) if renaming else (statement,)):
             context = re.split(r"(?<=[.!?]) (?=[A-Z])", variant.context)[-MAX_CONTEXT:] if variant.context else []
             example = write_example(marks, context, variant.focus, variant.triples, partial=variant.partial)
             if len(example.ids) <= MAX_TOKENS:
@@ -146,15 +164,15 @@ def talk_examples(data: Path, marks: Marks) -> Iterator[Example]:
         yield write_example(marks, (), f"{SPEAKER}: {statement.focus}", ())
 
 
-def text_examples(data: Path, marks: Marks, count: int, weight: float) -> Iterator[Example]:
+def text_examples(data: Path, marks: Marks, count: int, weight: float, size: int = PIECE) -> Iterator[Example]:
     """The beginnings of articles; those that overlap with Re-DocRED are left out."""
     overlap = titles(data) | titles(data, "redocred/test_revised.json.xz")
     files = wikipedia_files(data)
     for file in files:
         for title, text in islice(articles(file), count // len(files)):
             ids = [marks.begin, *marks.text(text[:LEAD])]
-            for start in range(0, 0 if title in overlap else len(ids), PIECE):
-                piece = ids[start : start + PIECE]
+            for start in range(0, 0 if title in overlap else len(ids), size):
+                piece = ids[start : start + size]
                 yield Example(tuple(piece), (weight,) * len(piece))
 
 
