@@ -55,6 +55,10 @@ class Asked:
         self._keep = keep
         self._held: dict[str, Any] = {}
 
+    def __len__(self) -> int:
+        """How many it keeps."""
+        return len(self._held)
+
     def prepare(self, texts: Sequence[str]) -> None:
         """Embed in bulk what will be asked for, if it is kept."""
         if self._keep:
@@ -78,7 +82,7 @@ class PaperLoop:
     """MemLLM's: every candidate entity with every candidate relation, one look-up each."""
 
     name = "paper"
-    quick = False
+    quick = True
     most: int | None = None
     why = ""
 
@@ -144,9 +148,9 @@ class ChromaDocuments:
     """Chroma alone, a document a triple."""
 
     name = "chroma"
-    quick = False
-    most: int | None = None
-    why = ""
+    quick = True
+    most: int | None = 100_000
+    why = "a vector a triple, of which two cores index some hundred a second"
 
     def __init__(self, embedder: Embedder, folder: Path) -> None:
         self.embedder = embedder

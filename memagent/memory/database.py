@@ -24,10 +24,11 @@ from memagent.errors import ForeignFolder, MemagentError, MemoryFault, StorageFu
 from memagent.memory.migrations import migrate
 from memagent.memory.tables import Base
 
+# synchronous: what was acknowledged outlives a power cut, too (NORMAL saves 0.4 ms a write, and does not promise that).
 # secure_delete: a forgotten name is overwritten, not only unlinked.
 PRAGMAS = (
     "journal_mode=WAL",
-    "synchronous=NORMAL",
+    "synchronous=FULL",
     "foreign_keys=ON",
     "busy_timeout=5000",
     "secure_delete=ON",
