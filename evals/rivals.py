@@ -61,8 +61,8 @@ class Asked:
 
     def prepare(self, texts: Sequence[str]) -> None:
         """Embed in bulk what will be asked for, if it is kept."""
-        if self._keep:
-            self.embed(texts)
+        if self._keep and (missing := [text for text in dict.fromkeys(texts) if text not in self._held]):
+            self._held.update(zip(missing, self._embedder.embed(missing), strict=True))
 
     def embed(self, texts: Sequence[str]) -> Any:
         """See `Embedder`."""
@@ -73,8 +73,7 @@ class Asked:
             return vectors
         if not self._keep:
             return self._embedder.embed(texts)
-        if missing := [text for text in dict.fromkeys(texts) if text not in self._held]:
-            self._held.update(zip(missing, self._embedder.embed(missing), strict=True))
+        self.prepare(texts)
         return np.stack([self._held[text] for text in texts])
 
 

@@ -118,13 +118,12 @@ def _index_added(space: Space) -> dict[int, str]:
     """Vectors for relations that the namespace has added; returns them by number."""
     with space.database.read() as connection:
         rows = fetch(connection, "SELECT id, name, indexed FROM relation WHERE namespace = :space", {"space": space.number})
-    added = [row for row in rows if row.name not in space.ontology]
-    missing = [row for row in added if not row.indexed]
+    added = {number: name for number, name, _ in rows if name not in space.ontology}
+    missing = [number for number, name, indexed in rows if name not in space.ontology and not indexed]
     if missing:
-        space.index.upsert(
-            space.namespace, "relations", [str(row.id) for row in missing], space.embedder.embed([row.name for row in missing])
-        )
+        vectors = space.embedder.embed([added[number] for number in missing])
+        space.index.upsert(space.namespace, "relations", list(map(str, missing)), vectors)
         with space.database.write() as connection:
             done = listed("UPDATE relation SET indexed = :done WHERE id IN :ids", "ids")
-            connection.execute(done, {"done": True, "ids": [row.id for row in missing]})
-    return {row.id: row.name for row in added}
+            connection.execute(done, {"done": True, "ids": missing})
+    return added

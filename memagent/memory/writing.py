@@ -341,7 +341,7 @@ def _stored(connection: Connection, query: str, side: int, meanings: Sequence[tu
 
 def _sources(connection: Connection, ids: Sequence[int]) -> set[tuple[int, int, int, int, str]]:
     query = "SELECT triple, passage, start, stop, speaker FROM provenance WHERE triple IN :ids AND retracted_by IS NULL"
-    return {tuple(row) for some in chunks(ids) for row in fetch(connection, query, {"ids": some})}
+    return {row for some in chunks(ids) for row in fetch(connection, query, {"ids": some})}
 
 
 def _passages(triple: Triple) -> frozenset[str]:
