@@ -302,20 +302,21 @@ class Teacher:
         return Turn(question.text, (ReadCall((self.query(question),), ()),), self.grammar.answer(question, []))
 
     def _kin_turn(self) -> Turn:
-        """As in "Where does my sister live?": first who she is, then where she lives."""
+        """As in "Where does my sister live?", or "Anna's sister": first who she is, then where she lives."""
         g = self.grammar
         relation, words = self.rng.choice(list(g.kin_words.items()))
         word = self.rng.choice(words)
         person = g.names.of("pet_name") if relation == "pet" else g.names.given_name(is_female(word))
         about = g.relation(KIN_QUESTIONS_PETS if relation == "pet" else KIN_QUESTIONS)
-        fact = Fact(Name.plain(f"my {word}"), about, g.object(about))
+        whose = g.names.of("person").text if relation != "pet" and self.rng.random() < 0.35 else None
+        fact = Fact(Name.plain(f"{whose}'s {word}" if whose else f"my {word}"), about, g.object(about))
         templates = [t for t in g.phrasings[about].questions if "{s}" in t]
         asked = (
             replace(self.question(fact), fact=fact)
             if not templates
             else Question(g.asked(_filled(self.rng.choice(templates), fact), fact), fact)
         )
-        first = ReadCall((Query(SPEAKER, relation, None),), (person.name,))
+        first = ReadCall((Query(SPEAKER if whose is None else _literal(whose, asked.text), relation, None),), (person.name,))
         if self.rng.random() < 0.15:
             return Turn(asked.text, (ReadCall(first.queries, ()),), self.rng.choice(g.talk["unknown_replies"]))
         second = ReadCall((Query(person.name, about, None),), (fact.object.name,))

@@ -55,6 +55,7 @@ LOCATION_PAIRS = (
     ("event", "place"),
     ("organization", "place"),
 )
+LINKS = (" and ", " and ", ", and ", ", but ", ", ", " and also ", " and ")  # between two statements about one
 VOWEL = re.compile(r"(?i)^(?:[aeio]|un(?!i)|u(?!ni|se|sb|k)|hour|honest|heir|mba|x-?ray)")
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "next ", "this ")
 
@@ -411,9 +412,10 @@ class Grammar:
         head = first.text.rstrip(".")
         subject = first.facts[0].subject.text if first.facts else ""
         same = bool(second.facts) and second.facts[0].subject.text == subject
-        goes_on = re.match(rf"{re.escape(subject)} (?!and )[a-z]", second.text)
-        if same and subject and goes_on and first.text.startswith(f"{subject} "):
-            text = f"{head} and {second.text[len(subject) + 1 :]}"
+        shared = "I" if first.about_speaker and second.about_speaker else subject if same else ""
+        goes_on = re.match(rf"{re.escape(shared)} (?!and )[a-z]", second.text)
+        if shared and goes_on and re.match(rf"{re.escape(shared)}(?: |'m )", first.text):
+            text = head + self.rng.choice(LINKS) + second.text[len(shared) + 1 :]
         else:
             link = self.rng.choice([", and ", ", while ", "; ", ", and also ", " – "])
             replaced = self.with_pronoun(second, second.facts[0].subject.pronoun) if second.facts and self.rng.random() < 0.4 else None
@@ -439,6 +441,17 @@ class Grammar:
             text = text.lower()
             names = tuple(Triple(literal(t.subject, text), t.relation, literal(t.object, text)) for t in names)
         return replace(told, text=text, triples=names)
+
+    def listed(self, told: Sequence[Told]) -> Told:
+        """Several statements about one, as in "Tom works for Kestrel, plays the cello and lives in Oslo."."""
+        subject = "I" if all(t.about_speaker for t in told) else told[0].facts[0].subject.text
+        fitting = [t for t in told if re.match(rf"{re.escape(subject)} (?!and )[a-z][^,;:]*\.$", t.text)]
+        if len(fitting) < 2:
+            return self.joined(told[0], told[1])
+        tails = [t.text[len(subject) + 1 :].rstrip(".") for t in fitting]
+        triples = tuple(triple for t in fitting for triple in t.triples)
+        facts = tuple(fact for t in fitting for fact in t.facts)
+        return Told(f"{subject} {listed(tails)}.", triples, facts, told[0].about_speaker)
 
     # ---- questions and answers
 
