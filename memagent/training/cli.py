@@ -1,10 +1,12 @@
-"""`python -m memagent train ...`: tokenizer, prepare, base, write, read, opinions, pack, calibrate; show and stats to look at examples.
+"""`python -m memagent train ...`: tokenizer, prepare, base, write, read, opinions, pack, calibrate; show, stats; trials.
 
 A run is a folder (`runs/mini` unless `--run` says otherwise): tokenizer, shards, checkpoints with their recipes and logs. Every
 step goes on where it was interrupted; a file called `stop` in the folder ends it after the next update.
 
 With `--base` the adapters are those of another causal language model, a folder or a name of the Hugging Face hub, with its own
 tokenizer (prepare, write, read, pack, calibrate; the run is then `runs/NAME`). `--hub-recipe` trains them as MemLLM trained Mistral-7B.
+
+`trials` compares recipes for the base (`trials.toml`), each on `--tokens`, in a run of its own with its own small shards.
 """
 
 from __future__ import annotations
@@ -34,8 +36,10 @@ from memagent.training.pretrain import Recipe, Shape, new_base, train
 from memagent.training.shards import Shard
 from memagent.training.stats import RELATION_HEAD, SOURCE_HEAD, count_source, relation_rows
 from memagent.training.tokens import tokenizer_texts, train_tokenizer
+from memagent.training.trials import run_trials, variants
 
 ADAPTERS = ("write", "read")
+TRIAL_TOKENS = 600_000
 
 
 def main(argv: Sequence[str]) -> int:
@@ -61,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tokens", type=int, help="how long to train")
     parser.add_argument("--steps", type=int, default=2400, help="opinions: how long to train, in batches of 64")
     parser.add_argument("--vocabulary", type=int, default=Shape().vocabulary, help="tokenizer: its size")
-    parser.add_argument("--only", nargs="*", default=(), help="prepare: only these shards")
+    parser.add_argument("--only", nargs="*", default=(), help="prepare: only these shards; trials: only these variants")
     parser.add_argument("--count", type=int, default=10, help="show, calibrate: how many examples of each kind")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
@@ -171,6 +175,11 @@ def pack(args: argparse.Namespace) -> None:
         shutil.copy(args.run / OPINIONS, args.out / OPINIONS)
 
 
+def compare(args: argparse.Namespace) -> None:
+    """Train and measure the variants of the recipe."""
+    run_trials(lambda: _data(args), args.run, variants(args.tokens or TRIAL_TOKENS, args.only), print)
+
+
 def show(args: argparse.Namespace) -> None:
     """Print examples; what is supervised stands out."""
     teacher = _teacher(args)
@@ -213,4 +222,5 @@ COMMANDS = {
     "calibrate": fit_judges,
     "show": show,
     "stats": stats,
+    "trials": compare,
 }
