@@ -1,7 +1,7 @@
 """How well the model predicts whole documents, without a memory and with several; suite `perplexity`.
 
 Re-DocRED test. OVERALL: all tokens. ENTITY: all mentions of entities. TARGET: the mentions that a read call could supply
-(`documents.py`). OVERALL is the exponentiated mean loss of a token; ENTITY and TARGET are means over mentions of each mention's mean
+(`documents.Target`). OVERALL is the exponentiated mean loss of a token; ENTITY and TARGET are means over mentions of each mention's mean
 token loss, exponentiated. Bits per byte beside them do not depend on the tokenizer: all loss over all bytes of the same tokens.
 Intervals are over documents. How a text is scored, in windows and with calls, is said in `memagent/model/scoring.py`.
 
@@ -32,13 +32,13 @@ from numpy.typing import NDArray
 
 from evals.bench import Bench, Talker, progress
 from evals.case import CaseResult, DataFile, MissingData, Outcome, Row, Score
-from evals.documents import Document, Gold, read_documents
 from evals.scoring import interval, sample
 from evals.texts import REDOCRED
 from memagent import Agent, Memory
 from memagent.calls import render_query
 from memagent.errors import InvalidInput
 from memagent.memory import MiniLM
+from memagent.training.readers.documents import Document, Gold, read_documents
 from memagent.training.readers.spelling import Span
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from evals.documents import Document, Target
 from evals.perplexity import OFF
 from memagent import Memory, Query, ReadCall
 from memagent.agent.reader import answer
 from memagent.memory import Embedder
 from memagent.model.local import BARE, LocalModel
 from memagent.model.scoring import Branch, Call, Encoded, Reading, mixed
+from memagent.training.readers.documents import Document, Target, place
 
 BASE, RAG, OWN, ORACLE = "base", "RAG", "own memory", "oracle: "
 GOLD = ORACLE + "triples"
@@ -97,7 +97,7 @@ def write(document: Document, model: LocalModel, shelf: Shelf) -> Written:
             ways[name + how] = mixed(reading.plain, [replace(b, weight=b.weight * reading.opening[b.at]) for b in branches])
             firsts = {b.at: b for b in reversed(branches) if reading.opens[b.at]}
             ways[f"{name}{how}, no branching"] = mixed(reading.plain, [replace(b, weight=1.0) for b in firsts.values()])
-    targets = {place(text, tokens, target): target for target in document.gold.targets}
+    targets = {place(text, tokens.spans, target): target for target in document.gold.targets}
     ways |= _told(targets, text, tokens, reading, shelf.gold)
     return Written(tokens, ways, places, list(targets), len(places) - len(free))
 
@@ -117,12 +117,6 @@ def _branches(reading: Reading, knowing: Knowing, asked: Mapping[int, Sequence[t
     calls = [(knowing.call(i, query), share) for i, queries in asked.items() for query, share in queries]
     after = reading.after([call for call, _ in calls])
     return [Branch(call.at, share, logprobs) for (call, share), logprobs in zip(calls, after, strict=True)]
-
-
-def place(text: str, tokens: Encoded, target: Target) -> int:
-    """The token before which a call for the target stands: the first of the mention, or of the space before it."""
-    start = target.span[0] - text[: target.span[0]].endswith(" ")
-    return next(i for i, (_, end) in enumerate(tokens.spans) if end > start)
 
 
 def _retrieval(document: Document, tokens: Encoded, model: LocalModel, passages: Passages) -> Callable[[int], list[int]]:

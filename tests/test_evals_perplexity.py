@@ -11,16 +11,16 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from evals import perplexity
 from evals.bench import Bench, fresh_agents
 from evals.case import MissingData
-from evals.documents import Target, read_documents
 from evals.perplexity import Perplexity, bits_per_byte, mean_loss, ratio, size_of, sums_of, tokens_of
 from evals.scripted import ScriptedTalker
-from evals.ways import BASE, OFF, OWN, RAG, Knowing, Passages, Shelf, place, write
-from memagent import Query, Settings, Triple
+from evals.ways import BASE, OFF, OWN, RAG, Knowing, Passages, Shelf, write
+from memagent import Query, ReadCall, Settings, Triple
 from memagent.memory import CharacterEmbedder
 from memagent.model.decoding import Judge
 from memagent.model.local import Limits, LocalModel, Networks
 from memagent.model.scoring import STRETCH, Branch, Call, Encoded, Reading, mixed
 from memagent.ontology import Ontology, default_ontology
+from memagent.training.readers.documents import Target, place, read_documents
 
 RELATIONS = ("residence", "place of birth", "capital", "sister", "spouse")
 ONTOLOGY = Ontology(default_ontology()[name] for name in RELATIONS)
@@ -213,10 +213,12 @@ def test_targets_are_first_mentions_that_a_triple_connects_to_one_before():
     text = document.text
     assert text == "Marie Curie was born in Warsaw. In Paris Marie worked with Pierre, in Warsaw not."
     assert [text[slice(*span)] for span in document.gold.mentions] == ["Marie Curie", "Warsaw", "Paris", "Marie", "Pierre", "Warsaw"]
+    at_paris = ReadCall((Query(None, "residence", "Paris"),), ("Pierre",))
     assert document.gold.targets == (
-        Target((24, 30), "Warsaw", BORN),
-        Target((59, 65), "Pierre", Query(None, "spouse", "Marie")),  # Marie stands nearer than Paris
+        Target((24, 30), "Warsaw", (ReadCall((BORN,), ("Warsaw",)),)),
+        Target((59, 65), "Pierre", (ReadCall((Query(None, "spouse", "Marie"),), ("Pierre",)), at_paris)),  # Marie stands nearer
     )
+    assert [target.query for target in document.gold.targets] == [BORN, Query(None, "spouse", "Marie")]
     assert document.gold.names == (("Marie Curie", "Marie"), ("Warsaw",), ("Paris",), ("Pierre",))
     assert Triple("Pierre", "residence", "Paris") in document.gold.triples
 
@@ -247,7 +249,7 @@ def test_losses_of_mentions_by_hand():
 
 def test_a_call_for_a_number_stands_before_the_space():
     tokens = Encoded((1, 2, 3, 4), ((0, 2), (2, 3), (3, 4), (4, 5)))
-    assert place("in 19", tokens, Target((3, 5), "19", BORN)) == 1
+    assert place("in 19", tokens.spans, Target((3, 5), "19", (ReadCall((BORN,)),))) == 1
 
 
 def test_passages_are_the_nearest_of_other_documents():

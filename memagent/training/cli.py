@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tokens", type=int, help="how long to train")
     parser.add_argument("--steps", type=int, default=2400, help="opinions: how long to train, in batches of 64")
     parser.add_argument("--vocabulary", type=int, default=Shape().vocabulary, help="tokenizer: its size")
-    parser.add_argument("--only", nargs="*", default=(), help="prepare: only these shards; trials: only these variants")
+    parser.add_argument("--only", nargs="*", default=(), help="prepare, show: only these shards; trials: only these variants")
     parser.add_argument("--count", type=int, default=10, help="show, calibrate: how many examples of each kind")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
@@ -181,8 +181,13 @@ def compare(args: argparse.Namespace) -> None:
 
 
 def show(args: argparse.Namespace) -> None:
-    """Print examples; what is supervised stands out."""
+    """Print examples, drawn from the grammar or (`--only`) from shards; what is supervised stands out."""
     teacher = _teacher(args)
+    for name in args.only:
+        for example in Shard(args.run / "shards" / name).sample(args.count, args.seed):
+            print(coloured(teacher.marks, example), end="\n\n")
+    if args.only:
+        return
     for draw in (teacher.write, teacher.conversation, teacher.running_text):
         for _ in range(args.count):
             print(coloured(teacher.marks, draw()))

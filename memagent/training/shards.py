@@ -85,6 +85,12 @@ class Shard:
         stop = int(self.ends[index])
         return self.ids[start:stop], self.weights[start:stop]
 
+    def sample(self, count: int, seed: int) -> list[Example]:
+        """Some of the examples, to look at."""
+        chosen = np.random.default_rng(seed).permutation(len(self))[:count]
+        both = [self[int(index)] for index in chosen]
+        return [Example(tuple(ids.tolist()), tuple((weights / WEIGHT_UNIT).tolist())) for ids, weights in both]
+
     def shuffled(self, rng: np.random.Generator) -> Iterator[tuple[Ids, NDArray[np.uint8]]]:
         """Examples in random order, for ever."""
         while True:

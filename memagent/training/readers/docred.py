@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ class _Document:
 def read_docred(data: Path, report: Report, file: str = DEV) -> Iterator[Statement]:
     """A statement for each sentence of each document; those without a triple state nothing that is annotated."""
     path = data / file
-    for number, record in enumerate(_records(path), 1):
+    for number, record in enumerate(read_records(path), 1):
         document = _document(record, path, number, report)
         for i in range(len(document.sentences)):
             yield _statement(document, i, report)
@@ -58,10 +59,11 @@ def read_docred(data: Path, report: Report, file: str = DEV) -> Iterator[Stateme
 def titles(data: Path, file: str = DEV) -> frozenset[str]:
     """The titles of the documents."""
     path = data / file
-    return frozenset(field(record, "title", path, number) for number, record in enumerate(_records(path), 1))
+    return frozenset(field(record, "title", path, number) for number, record in enumerate(read_records(path), 1))
 
 
-def _records(path: Path) -> list[Any]:
+def read_records(path: Path) -> list[Any]:
+    """The documents as they are, unchecked."""
     with open_text(path) as text:
         try:
             records = json.load(text)
@@ -70,6 +72,15 @@ def _records(path: Path) -> list[Any]:
     if not isinstance(records, list):
         raise InvalidInput(f"{path}:1: not a list of documents")
     return records
+
+
+@contextmanager
+def consistent(path: Path, number: int) -> Iterator[None]:
+    """What goes wrong with a document in here is a fault of the file, which is named; `number` counts documents."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError) as error:
+        raise InvalidInput(f"{path}:{number}: the document contradicts itself: {error!r}") from error
 
 
 def _document(record: Any, path: Path, number: int, report: Report) -> _Document:
@@ -82,11 +93,9 @@ def _document(record: Any, path: Path, number: int, report: Report) -> _Document
         text, places = detokenise([token for i, sentence in enumerate(tokens) if joined[i] == group for token in sentence])
         texts.append(text)
         spans.append(places)
-    try:
+    with consistent(path, number):
         entities = [[_mention(mention, tokens, joined, texts, spans) for mention in vertex] for vertex in vertices]
         labels = [_label(label, joined, len(entities), report) for label in field(record, "labels", path, number)]
-    except (KeyError, IndexError, TypeError) as error:
-        raise InvalidInput(f"{path}:{number}: document {record['title']!r} contradicts itself: {error!r}") from error
     return _Document(texts, entities, [label for label in labels if label is not None])
 
 
