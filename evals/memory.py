@@ -52,7 +52,10 @@ FEW = 30  # questions where each takes long, and names embedded one by one
 NEAR = 300  # entities that a name which nobody has written is compared with
 BULK = 20_000  # triples of one `add`
 ONLINE = 500
-RELATIONS = ("likes", "dislikes", "owns", "friend", "work location", "residence", "place of birth", "owes money to")
+RELATIONS = (  # sixteen, near to one another
+    "likes", "dislikes", "wants", "owns", "work location", "residence", "hometown", "place of birth", "place of death", "employer",
+    "occupation", "favourite food", "favourite drink", "hobby", "plays sport", "owes money to",
+)  # fmt: skip
 OWES = "owes a favour to"
 FIRST = ("Anna", "Anne", "Bob", "Rob", "Clara", "Klara", "Dmitri", "Dimitri", "Eve", "Eva", "Farid", "Hugo")
 LAST = ("Meyer", "Meier", "Okafor", "Okafar", "Quimby", "Quimbly", "Larsen", "Larson", "Novak", "Nowak", "Silva", "Sylva")
@@ -112,12 +115,12 @@ class Asking:
 
 
 def made_facts(size: int) -> list[Fact]:
-    """So many triples, each of another meaning: eight a person, whose names differ in a letter or a number; forty people share a thing.
+    """So many triples, each of another meaning: sixteen a person, whose names differ in a letter or a word; forty people share a thing.
 
     A larger size begins with the triples of a smaller one.
     """
-    people = [f"{FIRST[n % 12]} {LAST[n // 12 % 12]} {_word(n // 144)}" for n in range(size // 8 + 1)]
-    return [(people[n // 8], RELATIONS[n % 8], f"{RELATIONS[n % 4]} {_word(n // 320 * 8 + n % 8)}") for n in range(size)]
+    people = [f"{FIRST[n % 12]} {LAST[n // 12 % 12]} {_word(n // 144)}" for n in range(size // 16 + 1)]
+    return [(people[n // 16], RELATIONS[n % 16], f"{RELATIONS[n % 4]} {_word(n // 640 * 16 + n % 16)}") for n in range(size)]
 
 
 def _word(number: int) -> str:
