@@ -226,6 +226,21 @@ def test_a_deleted_index_is_repaired(memory_home, memory_settings):
         assert [match.answer for match in memory.match(Query("Zorblax Quimbly", "likes", None))] == ["jazz"]
 
 
+def test_an_index_that_cannot_be_opened_is_named_and_opens_once_it_can(memory, memory_home):
+    """Chroma on a full disk leaves something half started behind, in this process."""
+    memory.add([Triple("Zorblax Quimby", "likes", "jazz")])
+    in_the_way = memory_home / "chroma" / "chroma.sqlite3"
+    in_the_way.mkdir(parents=True)
+    for _ in range(2):
+        with pytest.raises(MemoryFault, match="name index"):
+            memory.match(Query("Zorblax Quimbly", "likes", None))
+        (problem,) = memory.doctor().problems
+        assert "name index" in problem
+    in_the_way.rmdir()
+    assert [match.answer for match in memory.match(Query("Zorblax Quimbly", "likes", None))] == ["jazz"]
+    assert memory.doctor().ok
+
+
 def test_a_truncated_log_loses_at_most_its_tail(memory_home, memory_settings, tmp_path):
     with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
         for number in range(20):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
-from memagent.errors import InvalidInput, StorageFull
+from memagent.errors import InvalidInput, MemoryFault, StorageFull
 from memagent.memory import browsing, indexing, tally
 from memagent.memory.database import Database, copy_sqlite
 from memagent.memory.home import CONVERSATIONS, DATABASE, PARTIAL
@@ -49,7 +49,11 @@ def doctor(space: Space) -> DoctorReport:
         leaving = set(map(str, erased.scalars()))
         for kind in KINDS:
             rows = _rows(space, connection, kind)
-            held = space.index.ids(space.namespace, kind) if space.index.exists() else set()
+            try:
+                held = space.index.ids(space.namespace, kind) if space.index.exists() else set()
+            except MemoryFault as fault:
+                problems.append(f"{fault}; {fault.hint}")
+                break
             pending += len({id_ for id_, mark in rows.items() if mark == "waiting"} | held & leaving)
             vectors += len(held)
             if missing := len({id_ for id_, mark in rows.items() if mark == "done"} - held):

@@ -181,9 +181,21 @@ def _client(folder: Path, url: str | None) -> Any:
     quiet = ChromaSettings(anonymized_telemetry=False)
     with _translated():
         if url is None:
-            return chromadb.PersistentClient(path=str(folder), settings=quiet)
+            try:
+                return chromadb.PersistentClient(path=str(folder), settings=quiet)
+            except Exception:
+                _drop_unstarted(str(folder))
+                raise
         parts = urlsplit(url)
         return chromadb.HttpClient(host=parts.hostname or "localhost", port=parts.port or 8000, ssl=parts.scheme == "https", settings=quiet)
+
+
+def _drop_unstarted(path: str) -> None:
+    """Chroma keeps what could not start (a full disk), for the whole process: without this it would never open there again."""
+    from chromadb.api.shared_system_client import SharedSystemClient
+
+    if path not in SharedSystemClient._identifier_to_refcount:
+        SharedSystemClient._identifier_to_system.pop(path, None)
 
 
 @contextmanager
@@ -197,6 +209,6 @@ def _translated() -> Iterator[None]:
         line = (str(error) or type(error).__name__).splitlines()[0]
         if any(sign in line.lower() for sign in ("could not connect", "connection refused")):
             raise MemoryFault("the Chroma server cannot be reached", hint="does it run, and is MEMAGENT_CHROMA_URL right?") from error
-        if any(sign in line.lower() for sign in ("full", "readonly", "read-only", "no space")):
+        if any(sign in line.lower() for sign in ("full", "readonly", "read-only", "no space", "disk i/o")):
             raise StorageFull(f"the name index cannot be written: {line}", hint="free some space and try again") from error
         raise MemoryFault(f"the name index failed: {line}", hint="`reindex` makes it again from the database") from error
