@@ -71,7 +71,7 @@ def test_the_variants_spend_alike():
         assert sizes[name] == pytest.approx(sizes["default"], rel=0.02)
     for variant in chosen:
         assert variant.recipe.tokens == 100_000
-        assert variant.recipe.batch * variant.recipe.length == 3072 * (2 if variant.name == "batch-24" else 1), variant.name
+        assert variant.recipe.batch * variant.recipe.length == 2048 * (3 if variant.name == "batch-24" else 1), variant.name
         assert set(variant.shares) == set(mixer()["base"])
         same = (variant.shape, variant.recipe, variant.shares, variant.call_weight, variant.invented)
         assert variant is default or same != (default.shape, default.recipe, default.shares, 1.0, None), variant.name

@@ -39,7 +39,6 @@ from memagent.training.tokens import tokenizer_texts, train_tokenizer
 from memagent.training.trials import run_trials, variants
 
 ADAPTERS = ("write", "read")
-TRIAL_TOKENS = 600_000
 
 
 def main(argv: Sequence[str]) -> int:
@@ -177,7 +176,7 @@ def pack(args: argparse.Namespace) -> None:
 
 def compare(args: argparse.Namespace) -> None:
     """Train and measure the variants of the recipe."""
-    run_trials(lambda: _data(args), args.run, variants(args.tokens or TRIAL_TOKENS, args.only), print)
+    run_trials(lambda: _data(args), args.run, variants(args.tokens, args.only), print)
 
 
 def show(args: argparse.Namespace) -> None:

@@ -80,8 +80,8 @@ def plan() -> dict[str, dict[str, Any]]:
     return tomllib.loads(VARIANTS.read_text(encoding="utf-8"))
 
 
-def variants(tokens: int, only: Sequence[str] = ()) -> list[Variant]:
-    """All of them, or those named, in the file's order.
+def variants(tokens: int | None = None, only: Sequence[str] = ()) -> list[Variant]:
+    """All of them, or those named, in the file's order, for the file's budget or another one.
 
     Raises:
         InvalidInput: there is no variant of a name.
@@ -89,11 +89,8 @@ def variants(tokens: int, only: Sequence[str] = ()) -> list[Variant]:
     planned = plan()
     if unknown := set(only) - set(planned["variants"]):
         raise InvalidInput(f"no variant is called {', '.join(sorted(unknown))}", hint="there are " + ", ".join(planned["variants"]))
-    return [
-        _variant(name, changes, {"tokens": tokens} | planned["common"])
-        for name, changes in planned["variants"].items()
-        if not only or name in only
-    ]
+    common = planned["common"] | ({"tokens": tokens} if tokens else {})
+    return [_variant(name, changes, common) for name, changes in planned["variants"].items() if not only or name in only]
 
 
 def _variant(name: str, changes: dict[str, Any], common: Mapping[str, Any]) -> Variant:
