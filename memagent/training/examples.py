@@ -108,6 +108,15 @@ class Turn:
     reply: str
 
 
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """A question that takes two calls: `first` gives `met`, about whom the question is."""
+
+    question: Question
+    first: Query
+    met: Name
+
+
 class Teacher:
     """Draws examples from the grammar."""
 
@@ -259,7 +268,7 @@ class Teacher:
         return self._told_turn() if self.rng.random() < 0.6 else self._turn()
 
     def _turn(self) -> Turn:
-        kind = self.rng.choices(["asked", "unknown", "told", "talk", "kin"], [6, 2, 1.2, 1.2, 1])[0]
+        kind = self.rng.choices(["asked", "unknown", "told", "talk", "steps"], [6, 2, 1.2, 1.2, 1.5])[0]
         draw: Callable[[], Turn] = getattr(self, f"_{kind}_turn")
         return draw()
 
@@ -301,27 +310,35 @@ class Teacher:
         question = self.question()
         return Turn(question.text, (ReadCall((self.query(question),), ()),), self.grammar.answer(question, []))
 
-    def _kin_turn(self) -> Turn:
-        """As in "Where does my sister live?", or "Anna's sister": first who she is, then where she lives."""
+    def steps(self) -> Steps:
+        """As in "Where does my sister live?", "Anna's sister", "the author of The Salt Road"."""
         g = self.grammar
-        relation, words = self.rng.choice(list(g.kin_words.items()))
-        word = self.rng.choice(words)
-        person = g.names.of("pet_name") if relation == "pet" else g.names.given_name(is_female(word))
-        about = g.relation(KIN_QUESTIONS_PETS if relation == "pet" else KIN_QUESTIONS)
-        whose = g.names.of("person").text if relation != "pet" and self.rng.random() < 0.35 else None
-        fact = Fact(Name.plain(f"{whose}'s {word}" if whose else f"my {word}"), about, g.object(about))
+        if self.rng.random() < 0.4:
+            link, phrase = g.described()
+            about = g.relation(g.about(Fact(link.object, "", link.object)))
+        else:
+            relation, words = self.rng.choice(list(g.kin_words.items()))
+            word = self.rng.choice(words)
+            person = g.names.of("pet_name") if relation == "pet" else g.names.given_name(is_female(word))
+            about = g.relation(KIN_QUESTIONS_PETS if relation == "pet" else KIN_QUESTIONS)
+            whose = g.names.of("person") if relation != "pet" and self.rng.random() < 0.35 else Name.plain(SPEAKER)
+            phrase = f"my {word}" if whose.name == SPEAKER else f"{whose.text}'s {word}"
+            link = Fact(whose, relation, person)
+        fact = Fact(Name.plain(phrase), about, g.object(about, link.object.kind))
         templates = [t for t in g.phrasings[about].questions if "{s}" in t]
-        asked = (
-            replace(self.question(fact), fact=fact)
-            if not templates
-            else Question(g.asked(_filled(self.rng.choice(templates), fact), fact), fact)
-        )
-        first = ReadCall((Query(SPEAKER if whose is None else _literal(whose, asked.text), relation, None),), (person.name,))
+        text = _filled(self.rng.choice(templates or [f"What is the {about} of {{s}}?"]), fact)
+        question = Question(g.asked(text, fact), fact)
+        known = SPEAKER if link.subject.name == SPEAKER else _literal(link.subject.name, question.text)
+        return Steps(question, Query(known, link.relation, None), link.object)
+
+    def _steps_turn(self) -> Turn:
+        steps = self.steps()
+        question, met, about = steps.question, steps.met, steps.question.fact
         if self.rng.random() < 0.15:
-            return Turn(asked.text, (ReadCall(first.queries, ()),), self.rng.choice(g.talk["unknown_replies"]))
-        second = ReadCall((Query(person.name, about, None),), (fact.object.name,))
-        reply = g.answer(replace(asked, fact=replace(fact, subject=person), about_speaker=False), [fact.object.name])
-        return Turn(asked.text, (first, second), reply)
+            return Turn(question.text, (ReadCall((steps.first,), ()),), self.rng.choice(self.grammar.talk["unknown_replies"]))
+        calls = (ReadCall((steps.first,), (met.name,)), ReadCall((Query(met.name, about.relation, None),), (about.object.name,)))
+        reply = self.grammar.answer(replace(question, fact=replace(about, subject=met)), [about.object.name])
+        return Turn(question.text, calls, reply)
 
     # ---- read, in running text
 

@@ -485,6 +485,15 @@ class Grammar:
         text = fill(_with_noun(self.rng.choice(PLAIN_QUESTIONS), self.rng.choice(nouns)), {"s": fact.subject.text})
         return Question(self.asked(text, fact), fact)
 
+    def described(self) -> tuple[Fact, str]:
+        """As in "the author of The Salt Road": a fact, and a phrase that stands for its object, about which more can be asked."""
+        while True:
+            fact = self.fact()
+            nouns = [noun for noun in _nouns(self.ontology[fact.relation]) if noun not in PLURAL]
+            if fact.object.kind and nouns and self.about(Fact(fact.object, "", fact.object)) != [""]:
+                noun = self.rng.choice(nouns)
+                return fact, self.rng.choice([f"the {noun} of {fact.subject.text}", f"{fact.subject.text}'s {noun}"])
+
     def asked(self, text: str, fact: Fact) -> str:
         """The question with an opener, in lower case or with a slip, now and then; a slip never in the fact's names."""
         draw = self.rng.random()
