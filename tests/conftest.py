@@ -10,7 +10,7 @@ import servers
 from hypothesis import settings
 
 from memagent import Settings
-from memagent.memory import CharacterEmbedder, Memory
+from memagent.memory import CharacterEmbedder, Memory, database
 
 settings.register_profile("quick", max_examples=30, deadline=None, derandomize=True)  # the same on a busy machine
 settings.register_profile("thorough", max_examples=5000, deadline=None)  # pytest --hypothesis-profile=thorough
@@ -22,6 +22,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("databases")
     if marker is not None and "database_url" in metafunc.fixturenames:
         metafunc.parametrize("database_url", marker.args or ("sqlite", "postgresql"), indirect=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_commits() -> Iterator[None]:
+    """What the tests write need not outlive a power cut: a commit waits for no disk."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(database, "PRAGMAS", (*database.PRAGMAS, "synchronous=OFF"))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,9 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from memagent.memory import CharacterEmbedder, Counts, Memory, MiniLM, database,
 from memagent.memory.names import NameIndex
 
 ROOT = Path(__file__).parent.parent
+NOBODY = 65534
 START = """
 import os, sys
 from memagent import Query, Settings, Triple
@@ -128,12 +132,34 @@ def test_a_full_disk_writes_nothing_and_says_so(memory_home, memory_settings, mo
         assert memory.doctor().ok
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder_is_refused(memory_home, memory_settings):
-    memory_home.mkdir()
-    memory_home.chmod(0o500)
-    with pytest.raises(StorageFull):
-        Memory.open(memory_home, settings=memory_settings)
+@contextmanager
+def powerless() -> Iterator[None]:
+    """Root may write everywhere: meanwhile we are nobody."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("held", [(), ("memory.sqlite",), ("memory.sqlite", "lock")])
+def test_a_read_only_folder_is_refused_and_left_alone(memory_settings, held):
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        home = Path(folder) / "memory"
+        with Memory.open(home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
+            memory.add([Triple("Anna", "likes", "tea")])
+        for path in list(home.iterdir()):
+            path.chmod(0o444) if path.name in held else path.unlink()
+        home.chmod(0o555)
+        with powerless(), pytest.raises(StorageFull) as refused:
+            Memory.open(home, settings=memory_settings)
+        assert refused.value.hint
+        assert sorted(path.name for path in home.iterdir()) == sorted(held)
+        home.chmod(0o755)
 
 
 def test_a_read_only_database_says_so(memory_home, memory_settings, monkeypatch):
@@ -224,6 +250,14 @@ def test_a_deleted_index_is_repaired(memory_home, memory_settings):
         assert memory.reindex() == 2
         assert memory.doctor().ok
         assert [match.answer for match in memory.match(Query("Zorblax Quimbly", "likes", None))] == ["jazz"]
+
+
+def test_what_was_acknowledged_outlives_a_power_cut(memory_home, memory_settings, monkeypatch):
+    """By what SQLite promises of its FULL, which a test cannot try."""
+    monkeypatch.setattr(database, "PRAGMAS", database.PRAGMAS[:-1])  # without the haste of the tests
+    with Memory.open(memory_home, settings=memory_settings) as memory, memory._space.database.write() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
 
 def test_an_index_that_cannot_be_opened_is_named_and_opens_once_it_can(memory, memory_home):

@@ -1,6 +1,7 @@
 """Eight threads that write and eight that read, at once: for a second, or for MEMAGENT_TEST_SECONDS (and `-s` to see how much they did)."""
 
 import os
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -8,6 +9,7 @@ from itertools import count
 import pytest
 
 from memagent import Provenance, Query, Triple
+from memagent.memory import CharacterEmbedder, Memory
 
 pytestmark = pytest.mark.databases
 
@@ -63,3 +65,32 @@ def test_eight_writers_and_eight_readers(memory):
     memory.reindex()
     report = memory.doctor()
     assert (report.problems, report.pending) == ((), 0)
+
+
+@pytest.mark.databases("sqlite")
+def test_a_backup_while_others_write_is_whole(memory, memory_settings, tmp_path):
+    """Each call writes two triples: a copy has both or neither, and none that came after one that it has not."""
+    done = threading.Event()
+
+    def fill() -> int:
+        for number in count():
+            memory.add([Triple(f"person {number}", "likes", "tea"), Triple(f"person {number}", "residence", "Oslo")])
+            if done.is_set():
+                return number + 1
+
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(fill)
+        for number in range(3):
+            memory.backup(tmp_path / str(number))
+        done.set()
+        written = writer.result()
+    sizes = []
+    for number in range(3):
+        with Memory.open(tmp_path / str(number), settings=memory_settings, embedder=CharacterEmbedder()) as copy:
+            held = sorted((triple.subject, triple.relation) for triple in copy.triples())
+            sizes.append(len(held))
+            assert held == sorted((f"person {n}", relation) for n in range(len(held) // 2) for relation in ("likes", "residence"))
+            assert copy.doctor().ok
+    assert sizes == sorted(sizes)
+    assert sizes[-1] <= 2 * written
+    assert sizes[-1] > 0
