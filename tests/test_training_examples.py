@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memagent import Query, Triple
-from memagent.calls import ReadCall, parse_write
+from memagent.calls import ReadCall, WriteCall, parse_read, parse_write
 from memagent.errors import InvalidInput
 from memagent.ontology import default_ontology
 from memagent.training.examples import CALL_WEIGHT, Parts, Teacher, put_read, reply_turn, user_turn, write_example
@@ -23,7 +23,7 @@ from memagent.training.grammar.names import Name, Names
 from memagent.training.grammar.phrasings import NEVER_HELD_OUT, Phrasings, all_phrasings, phrasings
 from memagent.training.grammar.phrasings import lists as word_lists
 from memagent.training.shards import WEIGHT_UNIT, Example, Mixer, Shard, write_shard
-from memagent.training.stats import Uses, count_source, relation_rows
+from memagent.training.stats import Uses, count_source, relation_rows, summary
 
 STATING = ("statements", "spoken", "notes")
 LISTS = [field.name for field in fields(Phrasings)]
@@ -161,6 +161,7 @@ def test_every_phrasing_that_states_fills_and_names_its_gold(split):
                 count += 1
                 names = {name for t in triples for name in (t.subject, t.object)} - ({"user"} if which.startswith("first") else set())
                 held = len(triples) == 1 and triples[0].relation == relation and all(name in text for name in names)
+                held = held and parse_write(WriteCall(triples).render()).triples == triples
                 if not held or not names or "{" in text or "}" in text:
                     wrong.append((relation, which, template, text, triples))
     assert wrong == []
@@ -168,8 +169,9 @@ def test_every_phrasing_that_states_fills_and_names_its_gold(split):
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_every_question_and_answer_fills(split):
+def test_every_question_and_answer_fills_and_asks_for_its_fact(split):
     grammar = Grammar(4, split)
+    teacher = Teacher(None, grammar)
     slots = {"a": "Answer Name"}
     wrong, questions = [], 0
     for relation, lists in phrasings(split).items():
@@ -181,7 +183,13 @@ def test_every_question_and_answer_fills(split):
                 given = [slot for slot in ("s", "o", "a") if f"{slot}}}" in template and not (slot == "s" and template.endswith("s}"))]
                 if "{" in text or "}" in text or not all(literal(slots[slot], text) in text for slot in given):
                     wrong.append((relation, which, template, text))
-                questions += "question" in which or which == "yes_no"
+                if "question" in which or which == "yes_no":
+                    questions += 1
+                    asker = replace(fact, subject=Name.plain("user")) if which == "first_questions" else fact
+                    query = teacher.query(Question(text, asker, inverse=which == "inverse_questions"))
+                    named = query.known in text or (query.known == "user" and "{s}" not in template)
+                    if not named or query.relation != relation or parse_read(ReadCall((query,)).render()).queries != (query,):
+                        wrong.append((relation, which, template, text, query))
     assert wrong == []
     assert questions > (2000 if split == "train" else 150)
 
@@ -398,7 +406,7 @@ def test_stats_count_calls_and_the_relations_that_they_name(marks, tmp_path):
     known = put_read(Parts(marks).put([marks.begin]), ReadCall((Query(None, "place of birth", "Oslo"),), ("Anna",))).example()
     write_shard(tmp_path / "one", [told, nothing, nothing, asked, known])
     source = count_source(Shard(tmp_path / "one"), marks)
-    assert (source.examples, source.distinct) == (5, 4)
+    assert (source.examples, source.distinct, source.new) == (5, 4, 4)
     assert (source.writes, source.empty_writes, source.reads, source.empty_reads) == (3, 2, 2, 1)
     assert source.relations == {
         "residence": Uses(examples=2, written=2, asked=1, unanswered=1, length=len(told.ids) + len(asked.ids)),
@@ -407,6 +415,38 @@ def test_stats_count_calls_and_the_relations_that_they_name(marks, tmp_path):
     rows = relation_rows([source, source], {"residence": Phrasings(statements=("{s} lives in {o}.",), questions=("Where is {s}?",) * 2)})
     assert rows[0].split() == ["residence", "1", "1", "4", "4", "2", f"{(len(told.ids) + len(asked.ids)) / 2:.1f}", "1.000"]
     assert "0.667" in source.row("one")
+
+
+def test_what_repeats_a_sentence_is_not_new(tmp_path, marks):
+    lives = Triple("Anna", "residence", "Oslo")
+    told = [write_example(marks, context, "Anna lives in Oslo.", [lives]) for context in ([], ["My sister Anna has a cat."])]
+    asked = user_turn(Parts(marks).put([marks.begin]), "Where does Anna live?")
+    reply_turn(asked, [], "In Oslo.")
+    write_shard(tmp_path / "write", [*told, write_example(marks, ["Anna lives in Oslo."], "She worked in Paris.", [])])
+    write_shard(tmp_path / "conversation", [asked.example(), reply_turn(user_turn(asked, "In Oslo?"), [], "I do not know.").example()])
+    write_shard(tmp_path / "running", [Parts(marks).put([marks.begin]).text(text, 1.0).example() for text in ("In Oslo.", "In Paris.")])
+    seen = set()
+    counted = {name: count_source(Shard(tmp_path / name), marks, seen) for name in ("write", "conversation", "running")}
+    assert [source.new for source in counted.values()] == [2, 1, 2]
+    lists = {
+        "likes": {"statements": ["{s} likes {o}.", "{o} is liked by {s}."], "first": ["I like {o}."], "questions": ["Does {s} like it?"]}
+    }
+    assert summary(counted, lists) == "grammar: 1 relations, 3 statements, 1 questions; 5 examples that repeat no sentence"
+
+
+def test_every_relation_can_be_said_asked_changed_and_denied_in_many_ways():
+    asked = ("questions", "inverse_questions")
+    for relation, lists in all_phrasings().items():
+        stated = [text for which in (*STATING, "first") for text in lists.get(which, ())]
+        changed = [text for which in ("changes", "first_changes") for text in lists.get(which, ())]
+        assert len(set(stated)) >= 15, relation
+        assert all(len(set(lists[which])) >= 10 for which in asked), relation
+        assert min(len(set(changed)), len(set(lists["never"]))) >= 3, relation
+        assert len(set(lists["answers"])) >= 4, relation
+        assert lists["none_answers"], relation
+        assert lists.get("many_answers") or default_ontology()[relation].one, relation
+    talk = word_lists("talk.toml")
+    assert len({*(message for message, _ in talk["small_talk"]), *talk["nothing"]}) >= 400
 
 
 def test_a_slip_of_the_keyboard_spares_names_and_my_becomes_your():

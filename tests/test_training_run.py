@@ -1,6 +1,7 @@
 """Training runs on a tiny model: the loss falls, a stopped run goes on as if it had not been stopped, adapters load."""
 
 import json
+import re
 from dataclasses import asdict, replace
 
 import pytest
@@ -217,12 +218,19 @@ def following_under(model, ids) -> dict[str, torch.Tensor]:
 def test_examples_and_shards_can_be_looked_at(trained, capsys):
     cli.main(["stats", "--run", str(trained), "--threads", "1"])
     sources, relations = capsys.readouterr().out.split("\n\n")
-    assert [line.split()[:2] for line in sources.splitlines()[1:]] == [["read", "16"], ["write", "16"]]
+    *rows, summary = sources.splitlines()[1:]
+    assert [line.split()[:2] for line in rows] == [["write", "16"], ["read", "16"]]
+    relations_, statements, questions, made = map(int, re.findall(r"\d+", summary))
+    assert (relations_ >= 150, statements >= 3000, questions >= 2000, made) == (True, True, True, 16)
     assert len(relations.splitlines()) >= 150
     cli.main(["show", "--run", str(trained), "--count", "2", "--threads", "1"])
     shown = capsys.readouterr().out
     assert "\033[32m({MEM_READ(\033[0m" in shown
     assert "\033[90m({MEM_WRITE-->\033[0m" in shown
+    cli.main(["show", "--run", str(trained), "--only", "read", "--count", "3", "--threads", "1"])
+    shown = capsys.readouterr().out
+    assert shown.count("\033[32m({MEM_READ(\033[0m") == 3
+    assert "MEM_WRITE" not in shown
 
 
 @pytest.mark.parametrize(

@@ -29,12 +29,12 @@ from memagent.training.calibrate import calibrate
 from memagent.training.examples import Teacher
 from memagent.training.finetune import Tuning, save_adapter, with_adapter
 from memagent.training.grammar.engine import Grammar
-from memagent.training.grammar.phrasings import phrasings
+from memagent.training.grammar.phrasings import all_phrasings, phrasings
 from memagent.training.opinions import Lessons, by_length, endless, new_encoder, save, teach
 from memagent.training.prepare import mixer, prepare
 from memagent.training.pretrain import Recipe, Shape, new_base, train
 from memagent.training.shards import Shard
-from memagent.training.stats import RELATION_HEAD, SOURCE_HEAD, count_source, relation_rows
+from memagent.training.stats import GRAMMAR, RELATION_HEAD, SOURCE_HEAD, count_source, relation_rows, summary
 from memagent.training.tokens import tokenizer_texts, train_tokenizer
 from memagent.training.trials import run_trials, variants
 
@@ -209,9 +209,11 @@ def coloured(marks: Marks, example: Any) -> str:
 def stats(args: argparse.Namespace) -> None:
     """What is in the shards, by source and by relation."""
     marks = Marks(_tokenizer(args))
-    names = [file.stem for file in sorted((args.run / "shards").glob("*.ends"))]
-    sources = {name: count_source(Shard(args.run / "shards" / name), marks) for name in names}
+    made = {file.stem for file in (args.run / "shards").glob("*.ends")}
+    names, seen = [*(name for name in GRAMMAR if name in made), *sorted(made.difference(GRAMMAR))], set[bytes]()
+    sources = {name: count_source(Shard(args.run / "shards" / name), marks, seen) for name in names}
     print(SOURCE_HEAD, *(source.row(name) for name, source in sources.items()), sep="\n")
+    print(summary(sources, all_phrasings()))
     print("", RELATION_HEAD, *relation_rows(sources.values(), phrasings()), sep="\n")
 
 

@@ -7,6 +7,7 @@ tokens of whole examples; an example never sees another one (`documents` numbers
 
 from __future__ import annotations
 
+import mmap
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,6 +66,15 @@ def _narrow(path: Path) -> None:
         ids.astype(np.uint16).tofile(path)
 
 
+def _mapped(path: Path) -> mmap.mmap:
+    """The file, memory-mapped; read ahead, for the draws would ask a cold disk for its pages in random order."""
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if hasattr(mmap, "MADV_WILLNEED"):  # not on Windows
+        mapped.madvise(mmap.MADV_WILLNEED)
+    return mapped
+
+
 class Shard:
     """A shard, read by index."""
 
@@ -73,9 +83,9 @@ class Shard:
             raise InvalidInput(f"there is no shard {stem}", hint="make it with: python -m memagent train prepare")
         self.ends = np.fromfile(stem.with_suffix(".ends"), dtype=np.int64)
         wide = stem.with_suffix(".ids").stat().st_size > 2 * self.ends.max(initial=0)
-        # as plain arrays: a slice of a memmap costs as much as an example
-        self.ids: Ids = np.asarray(np.memmap(stem.with_suffix(".ids"), dtype=np.uint32 if wide else np.uint16, mode="r"))
-        self.weights = np.asarray(np.memmap(stem.with_suffix(".weights"), dtype=np.uint8, mode="r"))
+        ids = _mapped(stem.with_suffix(".ids"))
+        self.ids: Ids = np.frombuffer(ids, dtype=np.uint32) if wide else np.frombuffer(ids, dtype=np.uint16)
+        self.weights = np.frombuffer(_mapped(stem.with_suffix(".weights")), dtype=np.uint8)
 
     def __len__(self) -> int:
         return len(self.ends)

@@ -6,8 +6,9 @@ where a write call has no triple, or where the memory has answered a read call w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 
@@ -17,8 +18,9 @@ from memagent.training.shards import WEIGHT_UNIT, Ids, Shard
 
 STATING = ("statements", "spoken", "first", "notes", "changes", "first_changes")
 ASKING = ("questions", "first_questions", "inverse_questions", "yes_no")
-SOURCE = "{:14} {:>9} {:>11} {:>11} {:>8} {:>10} {:>12} {:>11}"
-SOURCE_HEAD = SOURCE.format("source", "examples", "tokens", "mean length", "distinct", "supervised", "empty writes", "empty reads")
+GRAMMAR = ("write", "conversation", "running")  # the shards that need no data
+SOURCE = "{:14} {:>9} {:>11} {:>11} {:>8} {:>9} {:>10} {:>12} {:>11}"
+SOURCE_HEAD = SOURCE.format("source", "examples", "tokens", "mean length", "distinct", "new", "supervised", "empty writes", "empty reads")
 RELATION = "{:52} {:>7} {:>6} {:>9} {:>8} {:>8} {:>11} {:>11}"
 RELATION_HEAD = RELATION.format("relation", "stating", "asking", "examples", "written", "asked", "mean length", "empty reads")
 
@@ -41,11 +43,12 @@ class Uses:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One shard, counted."""
+    """One shard, counted; `new` are the examples that repeat no sentence of an earlier one, of whatever shard."""
 
     examples: int
     tokens: int
     distinct: int
+    new: int
     supervised: float
     writes: int
     empty_writes: int
@@ -55,14 +58,14 @@ class Source:
 
     def row(self, name: str) -> str:
         """A line under `SOURCE_HEAD`."""
-        shares = (self.distinct / max(1, self.examples), self.supervised / max(1, self.tokens))
         empty = (_share(self.empty_writes, self.writes), _share(self.empty_reads, self.reads))
         length = f"{self.tokens / max(1, self.examples):.1f}"
-        return SOURCE.format(name, self.examples, self.tokens, length, *(f"{share:.3f}" for share in shares), *empty)
+        distinct, supervised = self.distinct / max(1, self.examples), self.supervised / max(1, self.tokens)
+        return SOURCE.format(name, self.examples, self.tokens, length, f"{distinct:.3f}", self.new, f"{supervised:.3f}", *empty)
 
 
-def count_source(shard: Shard, marks: Marks) -> Source:
-    """Count a whole shard."""
+def count_source(shard: Shard, marks: Marks, seen: set[bytes] | None = None) -> Source:
+    """Count a whole shard; `seen` are the sentences of those counted before, to which its own are added."""
     ids = shard.ids
     following = np.append(ids[1:], marks.begin)
     writes, reads = ids == marks.write_open, ids == marks.read_answer
@@ -70,6 +73,7 @@ def count_source(shard: Shard, marks: Marks) -> Source:
         examples=len(shard),
         tokens=len(ids),
         distinct=len({shard[i][0].tobytes() for i in range(len(shard))}),
+        new=_new(shard, marks, set() if seen is None else seen),
         supervised=float(shard.weights.sum()) / WEIGHT_UNIT,
         writes=int(writes.sum()),
         empty_writes=int((writes & (following == marks.close)).sum()),
@@ -77,6 +81,37 @@ def count_source(shard: Shard, marks: Marks) -> Source:
         empty_reads=int((reads & (following == marks.close)).sum()),
         relations=_relations(shard, ids, marks),
     )
+
+
+def _new(shard: Shard, marks: Marks, seen: set[bytes]) -> int:
+    """How many examples have no sentence that is in `seen`, to which all are added."""
+    count = 0
+    for i in range(len(shard)):
+        sentences = list(_sentences(shard[i][0], marks))
+        count += seen.isdisjoint(sentences)
+        seen.update(sentences)
+    return count
+
+
+def _sentences(ids: Ids, marks: Marks) -> Iterator[bytes]:
+    """What an example is about, as tokens: the focus sentence, or what the user says in each turn, or all of it."""
+    opened = np.flatnonzero((ids == marks.focus_open) | (ids == marks.focus_close))
+    ended = np.flatnonzero(ids == marks.end)
+    if len(opened):
+        yield ids[opened[0] : opened[1]].tobytes()
+    elif len(ended):
+        yield from (ids[start + 1 : end].tobytes() for start, end in zip((0, *ended[1::2]), ended[::2], strict=False))
+    else:
+        yield ids.tobytes()
+
+
+def summary(sources: Mapping[str, Source], phrasings: Mapping[str, Mapping[str, Collection[str]]]) -> str:
+    """What the grammar has, of training and held out together, and how many examples were made of it alone."""
+    stating, asking = (
+        sum(len({*chain(*(lists.get(n, ()) for n in names))}) for lists in phrasings.values()) for names in (STATING, ASKING)
+    )
+    made = sum(sources[name].new for name in GRAMMAR if name in sources)
+    return f"grammar: {len(phrasings)} relations, {stating} statements, {asking} questions; {made} examples that repeat no sentence"
 
 
 def _relations(shard: Shard, ids: Ids, marks: Marks) -> dict[str, Uses]:
