@@ -16,6 +16,7 @@ from memagent.training import documents
 from memagent.training.documents import InventedWords, call_for, document_examples, examples, renamed
 from memagent.training.grammar.names import Names
 from memagent.training.overlap import Overlap
+from memagent.training.readers import Report
 from memagent.training.readers.documents import Answers, Target, read_document
 
 ONTOLOGY = default_ontology()
@@ -195,16 +196,14 @@ def put(path, value):
 
 def test_documents_are_told_twice_but_for_those_like_the_evaluation(data, marks):
     removed = Counter()
-    told = [
-        marks.spell(example.ids)
-        for example in document_examples(data, marks, 1, Overlap([("pets", "My sister Anna has a cat called Miso.")]), removed)
-    ]
+    pets = Overlap([("pets", "My sister Anna has a cat called Miso.")])
+    told = [marks.spell(example.ids) for example in document_examples(data, marks, 1, pets, removed, Report())]
     assert removed == {"documents like pets": 1}
     assert len(told) == 2
     assert told[0].startswith(" Marie Curie was born in({MEM_READ( Marie Curie>> place of birth>>)-->")
     assert "Glim" in told[0]
     assert "Marie Curie was born" not in told[1]
-    again = [marks.spell(example.ids) for example in document_examples(data, marks, 1, Overlap([]), removed)]
+    again = [marks.spell(example.ids) for example in document_examples(data, marks, 1, Overlap([]), removed, Report())]
     assert len(again) == 4
 
 
@@ -214,4 +213,4 @@ def test_a_document_that_contradicts_itself_is_named(data, marks, broke):
     broken.update(broke)
     put(data / documents.DEV, [RECORD, broken])
     with pytest.raises(InvalidInput, match="dev_revised.json.xz:2: the document contradicts itself"):
-        list(document_examples(data, marks, 1, Overlap([]), Counter()))
+        list(document_examples(data, marks, 1, Overlap([]), Counter(), Report()))

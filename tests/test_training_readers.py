@@ -12,7 +12,8 @@ import pytest
 
 from memagent.errors import InvalidInput
 from memagent.ontology import default_ontology
-from memagent.training import readers
+from memagent.training import corpus, readers
+from memagent.training.prepare import reasons
 from memagent.training.readers import AskedRelation, Fact, Report, Statement
 from memagent.training.readers.names import find_name
 from memagent.training.readers.relations import DBPEDIA, KNOWLEDGENET, LABELS, WIKIDATA
@@ -21,6 +22,8 @@ from memagent.triples import Triple
 
 FIXTURES = Path(__file__).with_name("data") / "readers"
 TEKGEN = "text2kgbench/wikidata_tekgen/train"
+ARTICLES = "wikipedia_en_2015/articles_00.jsonl.xz"
+PERSONAS = "synthetic_persona_chat/Synthetic-Persona-Chat_test.csv.xz"
 PLAIN = "text2kgbench"  # the others are packed
 
 
@@ -145,7 +148,30 @@ def test_talk_states_nothing_and_personas_are_told_once(data: Path, report: Repo
     assert list(readers.read_personas(data)) == ["I keep two goats.", "I sing in a choir."]
 
 
+def test_articles_and_conversations_are_read_as_text(data: Path) -> None:
+    (path,) = corpus.wikipedia_files(data)
+    assert list(corpus.articles(path)) == [
+        ("Tarn Hall", "Tarn Hall is a house in Vask.\n\nHistory.\nBo Marsh built it."),
+        ("Vask", "Vask is a town."),
+    ]
+    assert list(corpus.persona_dialogues(data)) == [[("user", "Hi!")]]
+    (turns,) = corpus.task_dialogues(data)
+    assert turns[:2] == [("user", "Hello. Find me a table for two, please."), ("assistant", "Where?")]
+
+
 Reader = Callable[[Path, Report], Iterator[object]]
+
+
+def articles(data: Path, _: Report) -> Iterator[object]:
+    return corpus.articles(data / ARTICLES)
+
+
+def personas(data: Path, _: Report) -> Iterator[object]:
+    return readers.read_personas(data)
+
+
+def persona_talk(data: Path, _: Report) -> Iterator[object]:
+    return corpus.persona_dialogues(data)
 
 
 def fewrel_wiki(data: Path, report: Report) -> Iterator[object]:
@@ -163,6 +189,16 @@ def fewrel_wiki(data: Path, report: Report) -> Iterator[object]:
         (fewrel_wiki, "fewrel/val_wiki.json.xz", '{"P26": [{"tokens": ["a"], "h": ["a", "Q", [[3]]]}]}', "val_wiki.json.xz: P26:1: "),
         (readers.read_kamel, "kamel/train.jsonl.xz", '{"property": "P50", "subject": "a", "objects": "b"}', "train.jsonl.xz:1: a fact is"),
         (readers.read_docred_facts, "docred_facts/train_annotated.fact.xz", '[["a", "b"]]', "fact.xz:1: a fact is"),
+        (articles, ARTICLES, '{"id": "1", "title": "Vask"}', "articles_00.jsonl.xz:1: no field 'text'"),
+        (readers.read_task_talk, "sgd_dialogues.jsonl.xz", "{}\n", "sgd_dialogues.jsonl.xz:1: no field 'turns'"),
+        (readers.read_task_talk, "sgd_dialogues.jsonl.xz", '{"split": "train", "turns": ["a"]}', "sgd_dialogues.jsonl.xz:1: a turn is"),
+        (
+            personas,
+            PERSONAS,
+            "user 1 personas,user 2 personas\nI sing.\n",
+            "Synthetic-Persona-Chat_test.csv.xz:2: no field 'user 2 personas'",
+        ),
+        (persona_talk, PERSONAS, "user 1 personas\nI sing.\n", "Synthetic-Persona-Chat_test.csv.xz:2: no field 'Best"),
         (readers.read_simple_questions, "simplequestions_wikidata/train.txt.xz", "Q1\tP50\n", "train.txt.xz:1: not subject"),
     ],
 )
@@ -172,6 +208,14 @@ def test_malformed_input_is_named_by_file_and_line(data: Path, report: Report, r
     with pytest.raises(InvalidInput) as raised:
         list(reader(data, report))
     assert where in str(raised.value)
+
+
+def test_what_readers_leave_over_is_told_by_reason() -> None:
+    report = Report({"unmapped: P59": 3, "unmapped: P6": 1, "a turn without text": 2})
+    assert reasons(report) == "4 unmapped (2 kinds: P59, P6), 2 a turn without text"
+    many = Report({f"unmapped: P{n}": 1 for n in range(9)})
+    assert reasons(many) == "9 unmapped (9 kinds: P0, P1, P2, P3, P4, ...)"
+    assert reasons(Report()) == "nothing left over"
 
 
 def test_a_document_that_contradicts_itself_is_refused(data: Path, report: Report) -> None:

@@ -46,6 +46,14 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:
                 raise InvalidInput(f"{path}:{number}: not JSON: {error.msg}") from error
 
 
+def read_csv(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """(number of its last line, values by column) of each record; a column that it lacks is not in it."""
+    with open_text(path) as lines:
+        reader = csv.DictReader(lines)
+        for record in reader:
+            yield reader.line_num, {column: value for column, value in record.items() if column and value is not None}
+
+
 def field(record: Any, key: str, path: Path, number: int) -> Any:
     """`record[key]`, or an InvalidInput that names file and line."""
     if not isinstance(record, dict) or key not in record:
@@ -72,6 +80,8 @@ def task_dialogues(data: Path) -> Iterator[Turns]:
     path = data / "sgd_dialogues.jsonl.xz"
     for number, record in read_jsonl(path):
         turns = field(record, "turns", path, number)
+        if not all(isinstance(turn, list) and len(turn) == 2 for turn in turns):
+            raise InvalidInput(f"{path}:{number}: a turn is a speaker and a text")
         if field(record, "split", path, number) == "test":
             continue
         yield [("user" if speaker == "USER" else "assistant", text) for speaker, text in turns]
@@ -80,9 +90,8 @@ def task_dialogues(data: Path) -> Iterator[Turns]:
 def persona_dialogues(data: Path) -> Iterator[Turns]:
     """Conversations between two people; the second speaks as the assistant."""
     for path in sorted((data / "synthetic_persona_chat").glob("*.csv*")):
-        with open_text(path) as lines:
-            for record in csv.DictReader(lines):
-                yield _persona_turns(record["Best Generated Conversation"])
+        for number, record in read_csv(path):
+            yield _persona_turns(field(record, "Best Generated Conversation", path, number))
 
 
 def _persona_turns(conversation: str) -> Turns:

@@ -40,7 +40,7 @@ SPOKEN_OF = ("PER", "ORG", "LOC", "MISC")  # kinds of entity that have names, no
 Record = Mapping[str, Any]
 
 
-def document_examples(data: Path, marks: Marks, seed: int, overlap: Overlap, removed: Counter[str]) -> Iterator[Example]:
+def document_examples(data: Path, marks: Marks, seed: int, overlap: Overlap, removed: Counter[str], report: Report) -> Iterator[Example]:
     """Both tellings of each document that has no sentence worded like one of the evaluation; the others are counted.
 
     Raises:
@@ -52,7 +52,7 @@ def document_examples(data: Path, marks: Marks, seed: int, overlap: Overlap, rem
     for number, record in enumerate(records, 1):
         with consistent(path, number):
             answers.add_document(record, ontology)
-    answers.add_facts(read_docred_facts(data, Report()))
+    answers.add_facts(read_docred_facts(data, report))
     answers.leave_out_crowded(CROWDED)
     for number, record in enumerate(records, 1):
         with consistent(path, number):

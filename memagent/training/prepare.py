@@ -39,6 +39,7 @@ MIXER = Path(__file__).with_name("mixer.toml")
 PIECE = 256  # tokens of a piece of plain text
 LEAD = 2600  # characters of an article that are read
 MAX_FACT_NAME = 40  # characters; longer names of facts are titles of laws and papers
+MENTIONED = 5  # details of a reason
 MAX_CONTEXT = 3  # sentences before a real focus sentence
 
 
@@ -68,15 +69,15 @@ def prepare(
     overlap = Overlap(evaluation_texts(data))
     say("compared with " + ", ".join(f"{count} sentences of {suite}" for suite, count in overlap.sizes.items()))
     say(f"{len(fitting(all_templates(), chat_texts()))} phrasings fit a sentence of the chat suite apart from its names")
-    removed: Counter[str] = Counter()
+    removed, report = Counter[str](), Report()
     sources: dict[str, Callable[[], Iterable[Example]]] = {
         "write": lambda: islice(kept(_drawn(teacher.write), overlap, marks, removed), sizes["write"]),
         "conversation": lambda: islice(kept(_drawn(teacher.conversation), overlap, marks, removed), sizes["conversation"]),
         "running": lambda: islice(kept(_drawn(teacher.running_text), overlap, marks, removed), sizes["running"]),
-        "documents": lambda: document_examples(data, marks, seed, overlap, removed),
-        "real": lambda: real_examples(unlike(real_statements(data, Report()), overlap, removed), marks, seed, renaming=invented != 0),
-        "distant": lambda: real_examples(unlike(read_distant(data, Report()), overlap, removed), marks, seed),
-        "talk": lambda: kept(talk_examples(data, marks), overlap, marks, removed),
+        "documents": lambda: document_examples(data, marks, seed, overlap, removed, report),
+        "real": lambda: real_examples(unlike(real_statements(data, report), overlap, removed), marks, seed, renaming=invented != 0),
+        "distant": lambda: real_examples(unlike(read_distant(data, report), overlap, removed), marks, seed),
+        "talk": lambda: kept(talk_examples(data, marks, report), overlap, marks, removed),
         "text": lambda: kept(
             text_examples(data, marks, sizes["articles"], mixer()["text"]["weight"], sizes.get("piece", PIECE)), overlap, marks, removed
         ),
@@ -85,11 +86,27 @@ def prepare(
     for name, examples in sources.items():
         if not only or name in only:
             removed.clear()
-            say(f"{name}: {write_shard(out / name, examples())} examples; removed: {_counts(removed)}")
+            report.clear()
+            say(f"{name}: {write_shard(out / name, examples())} examples; removed: {_counts(removed)}; readers: {reasons(report)}")
 
 
 def _counts(counter: Counter[str]) -> str:
     return ", ".join(f"{count} {what}" for what, count in counter.most_common()) or "none"
+
+
+def reasons(report: Report) -> str:
+    """What readers could not use or map, by reason, with the most frequent details of each."""
+    details: dict[str, Counter[str]] = {}
+    for text, count in report.items():
+        reason, _, detail = text.partition(": ")
+        details.setdefault(reason, Counter())[detail] += count
+    parts = []
+    for reason, counts in sorted(details.items(), key=lambda pair: -pair[1].total()):
+        most = ", ".join(detail for detail, _ in counts.most_common(MENTIONED) if detail)
+        parts.append(
+            f"{counts.total()} {reason}" + (f" ({len(counts)} kinds: {most}{', ...' * (len(counts) > MENTIONED)})" if most else "")
+        )
+    return ", ".join(parts) or "nothing left over"
 
 
 def all_templates() -> Iterator[str]:
@@ -158,9 +175,9 @@ def renamed(statement: Statement, names: Names, rng: random.Random) -> Statement
     return Statement(context, focus, triples, statement.source, statement.partial, statement.covered)
 
 
-def talk_examples(data: Path, marks: Marks) -> Iterator[Example]:
+def talk_examples(data: Path, marks: Marks, report: Report) -> Iterator[Example]:
     """Requests to a task assistant: an empty call each."""
-    for statement in read_task_talk(data, Report()):
+    for statement in read_task_talk(data, report):
         yield write_example(marks, (), f"{SPEAKER}: {statement.focus}", ())
 
 

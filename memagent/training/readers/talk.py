@@ -6,13 +6,11 @@ habits is left out and counted), the personas of the persona conversations the s
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from memagent.errors import InvalidInput
-from memagent.training.corpus import open_text, task_dialogues
+from memagent.training.corpus import field, read_csv, task_dialogues
 from memagent.training.readers.spelling import sentences
 from memagent.training.readers.statements import Report, Statement
 
@@ -47,11 +45,8 @@ def read_personas(data: Path) -> Iterator[str]:
     """Each distinct sentence in which somebody says who they are."""
     seen: dict[str, None] = {}
     for path in sorted((data / "synthetic_persona_chat").glob("*.csv*")):
-        with open_text(path) as lines:
-            for number, record in enumerate(csv.DictReader(lines), 1):
-                for column in ("user 1 personas", "user 2 personas"):
-                    text = record.get(column)
-                    if text is None:
-                        raise InvalidInput(f"{path}: record {number}: no column {column!r}")
-                    seen.update(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+        for number, record in read_csv(path):
+            for column in ("user 1 personas", "user 2 personas"):
+                text = field(record, column, path, number)
+                seen.update(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
     yield from seen
