@@ -37,6 +37,13 @@ def test_a_composed_answer_carries_its_chain(memory):
     assert len(memory.triples()) == 2
 
 
+def test_a_composed_relation_that_is_symmetric_answers_both_ways(memory):
+    memory.add([Triple("Ann", "sister", "Eve"), Triple("Ann", "brother", "Tom")])
+    assert answers(memory, "Ann", "sibling", None) == answers(memory, None, "sibling", "Ann") == {"Eve", "Tom"}
+    assert answers(memory, "Eve", "sibling", None) == answers(memory, None, "sibling", "Eve") == {"Ann"}
+    assert Askable("sibling") in memory.askable("Eve")
+
+
 def test_rules_use_rules_and_repeated_steps(memory):
     place = "located in the administrative territorial entity"
     memory.add(

@@ -30,6 +30,19 @@ def test_the_journal_tells_what_happened_in_order(memory):
     assert [c.number for c in memory.history(limit=2)] == [2, 3]
 
 
+def test_an_edit_is_told_and_taken_back(memory):
+    """A date or a confidence that is learnt later."""
+    memory.add([Triple("Anna", "residence", "Oslo", 0.5)])
+    memory.add([Triple("Anna", "residence", "Oslo", 0.9)])
+    memory.add([Triple("Anna", "residence", "Oslo", 0.9, valid_to="2014")])
+    assert [change.kind for change in memory.history("Anna")] == ["add", "edit", "edit"]
+    assert memory.triples() == []
+    memory.undo()
+    assert [triple.confidence for triple in memory.triples()] == [0.9]
+    memory.undo()
+    assert [triple.confidence for triple in memory.triples()] == [0.5]
+
+
 def test_undo_walks_back_step_by_step(memory):
     seen = [state(memory)]
     for change in (

@@ -143,6 +143,7 @@ def test_new_relations_are_kept_or_refused(memory, memory_settings, tmp_path):
     (kept,) = memory.add([Triple("Anna", "owes money to", "Bob")])
     assert kept.relation == "owes money to"
     assert memory.relation("Owes  Money To") == "owes money to"
+    assert memory.relation("place of births") == "place of birth"  # said otherwise; by its vector
     closed = memory_settings.model_copy(update={"ontology": "closed"})
     with Memory.open(tmp_path / "closed", namespace="closed", settings=closed, embedder=CharacterEmbedder()) as other:
         with pytest.raises(OntologyError, match="owes money to"):

@@ -73,8 +73,9 @@ class Walk:
         if not depth or not entities:
             return links
         rule = self.space.ontology[relation]
-        for composition in rule.compositions:
-            _join(links, self._chain(entities, _turned(composition) if backwards else composition, depth - 1))
+        for turned in (False, True) if rule.symmetric else (backwards,):
+            for composition in rule.compositions:
+                _join(links, self._chain(entities, _turned(composition) if turned else composition, depth - 1))
         if rule.inverse:
             for composition in self.space.ontology[rule.inverse].compositions:
                 _join(links, self._chain(entities, composition if backwards else _turned(composition), depth - 1))
