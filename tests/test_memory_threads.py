@@ -73,13 +73,16 @@ def test_a_backup_while_others_write_is_whole(memory, memory_settings, tmp_path)
     done = threading.Event()
 
     def fill() -> int:
-        for number in count():
-            memory.add([Triple(f"person {number}", "likes", "tea"), Triple(f"person {number}", "residence", "Oslo")])
+        for number in range(1000):
             if done.is_set():
-                return number + 1
+                return number
+            memory.add([Triple(f"person {number}", "likes", "tea"), Triple(f"person {number}", "residence", "Oslo")])
+        return 1000
 
     with ThreadPoolExecutor(1) as pool:
         writer = pool.submit(fill)
+        while not memory.count().triples:
+            time.sleep(0.01)
         for number in range(3):
             memory.backup(tmp_path / str(number))
         done.set()
