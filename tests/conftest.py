@@ -18,7 +18,7 @@ settings.load_profile("quick")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tests under the mark `databases` run on both, or on those that it names."""
+    """Tests under the mark `databases` run on both, or on those that it names; "servers" is PostgreSQL and a Chroma server."""
     marker = metafunc.definition.get_closest_marker("databases")
     if marker is not None and "database_url" in metafunc.fixturenames:
         metafunc.parametrize("database_url", marker.args or ("sqlite", "postgresql"), indirect=True)
@@ -43,6 +43,17 @@ def postgresql() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def chroma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a Chroma server."""
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(servers.chroma(tmp_path_factory.mktemp("chroma")))
+        except servers.NoServer as reason:
+            pytest.skip(str(reason))
+        yield url
+
+
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
     """An empty database: None is the folder's own."""
@@ -54,9 +65,18 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
 
 
 @pytest.fixture
-def memory_settings(database_url: str | None) -> Settings:
+def chroma_url(request: pytest.FixtureRequest, database_url: str | None) -> str | None:
+    """Where the index is: None is the folder."""
+    callspec = getattr(request.node, "callspec", None)
+    on_server = callspec is not None and callspec.params.get("database_url") == "servers"
+    return request.getfixturevalue("chroma") if on_server else None
+
+
+@pytest.fixture
+def memory_settings(database_url: str | None, chroma_url: str | None) -> Settings:
     """The defaults, whatever the environment says."""
-    return Settings(_env_file=None, namespace="default", database_url=database_url, chroma_url=None, ontology_file=None, ontology="open")
+    given = {"database_url": database_url, "chroma_url": chroma_url}
+    return Settings(_env_file=None, namespace="default", ontology_file=None, ontology="open", **given)
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from chromadb.api.models.Collection import Collection
+from chromadb.errors import InternalError
 
 from memagent import Provenance, Query, Triple
 from memagent.errors import ForeignFolder, MemoryFault, MemoryLocked, StorageFull
@@ -273,6 +275,25 @@ def test_an_index_that_cannot_be_opened_is_named_and_opens_once_it_can(memory, m
     in_the_way.rmdir()
     assert [match.answer for match in memory.match(Query("Zorblax Quimbly", "likes", None))] == ["jazz"]
     assert memory.doctor().ok
+
+
+def test_a_search_while_chroma_makes_its_files_is_made_again(memory, monkeypatch):
+    """What a Chroma server says to a reader that comes just then."""
+    memory.add([Triple("Zorblax Quimby", "likes", "jazz")])
+    memory.match(Query("Zorblax Quimbly", "likes", None))
+    said = ["Error creating hnsw segment reader: Nothing found on disk"] * 2
+    query = Collection.query
+
+    def hasty(*given, **more):
+        if said:
+            raise InternalError(said.pop())
+        return query(*given, **more)
+
+    monkeypatch.setattr(Collection, "query", hasty)
+    assert [match.answer for match in memory.match(Query("Zorblax Quimbly", "likes", None))] == ["jazz"]
+    said.append("something else")
+    with pytest.raises(MemoryFault, match="something else"):
+        memory.match(Query("Zorblax Quimbly", "likes", None))
 
 
 def test_a_truncated_log_loses_at_most_its_tail(memory_home, memory_settings, tmp_path):

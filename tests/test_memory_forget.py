@@ -8,7 +8,7 @@ from sqlalchemy import create_engine, inspect, text
 from memagent import Provenance, Query, Triple
 from memagent.memory import CharacterEmbedder, ForgetReport, Memory
 
-pytestmark = pytest.mark.databases
+pytestmark = pytest.mark.databases("sqlite", "postgresql", "servers")
 
 TOLD = Provenance("chat", "Zorblax Quimby lives in Oslo, and Bob likes jazz.", 0, 28, "user")
 ONLY = Provenance("letter", "I met Zorblax Quimby, the mayor.", 0, 31)

@@ -9,7 +9,7 @@ from memagent.errors import InvalidInput, OntologyError
 from memagent.memory import Askable, CharacterEmbedder, Counts, Memory
 from memagent.memory.spelling import edits
 
-pytestmark = pytest.mark.databases
+pytestmark = pytest.mark.databases("sqlite", "postgresql", "servers")
 
 SENTENCE = Provenance("chat", "Marie Curie was born in Warsaw.", 0, 31, "user")
 

@@ -3,11 +3,9 @@
 import os
 import subprocess
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import servers
 
 from memagent import Query, Triple
 from memagent.errors import MemoryFault
@@ -25,16 +23,6 @@ with Memory.open(sys.argv[1], settings=settings, embedder=CharacterEmbedder()) a
         memory.add([Triple(f"person {number}", "likes", "tea"), Triple("everybody", "likes", f"tea {number}")])
     memory.reindex()
 """
-
-
-@pytest.fixture(scope="module")
-def chroma(tmp_path_factory):
-    with ExitStack() as stack:
-        try:
-            url = stack.enter_context(servers.chroma(tmp_path_factory.mktemp("chroma")))
-        except servers.NoServer as reason:
-            pytest.skip(str(reason))
-        yield url
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from memagent import Provenance, Query, Triple
 from memagent.memory import CharacterEmbedder, Memory
 
-pytestmark = pytest.mark.databases
+pytestmark = pytest.mark.databases("sqlite", "postgresql", "servers")
 
 SECONDS = float(os.environ.get("MEMAGENT_TEST_SECONDS", "1"))
 THREADS = range(8)

@@ -9,7 +9,7 @@ from memagent import Provenance, Query, Triple
 from memagent.errors import TransferError
 from memagent.memory import Counts, Imported
 
-pytestmark = pytest.mark.databases
+pytestmark = pytest.mark.databases("sqlite", "postgresql", "servers")
 
 TOLD = Provenance("chat", "Ann lives in Oslo; she likes “tea”.", 0, 17, "user", datetime(2026, 5, 1, 12, tzinfo=UTC))
 

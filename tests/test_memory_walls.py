@@ -13,7 +13,7 @@ from memagent.errors import InvalidInput, MemagentError, TransferError, UndoRefu
 from memagent.memory import CharacterEmbedder, Counts, Memory, View
 from memagent.memory.spelling import key
 
-pytestmark = pytest.mark.databases
+pytestmark = pytest.mark.databases("sqlite", "postgresql", "servers")
 
 NASTY = [
     "'; DROP TABLE triple; --", '" OR 1=1', "%", "_", "\\", "../../etc/passwd", "{0}", "%s %(x)s", ":space", "$where",

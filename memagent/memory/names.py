@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +25,8 @@ KINDS: tuple[Kind, ...] = ("entities", "relations", "passages")  # of a namespac
 BATCH = 5000  # Chroma takes 5,461 at once
 _TAKEN = slice(20, 28)  # where the header of a graph file tells how many vectors are in it
 EF_SEARCH = 100  # recall@10 .988 at 100k names, .962 at 32 (libraries.md); the time hardly differs
+UNSETTLED = "Nothing found on disk"  # what a search meets while the first files of a collection are written
+PAUSES_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # after which it is made again
 
 
 class NameIndex:
@@ -118,11 +121,11 @@ class NameIndex:
         collection = self._collection(namespace, kind)
         try:
             with _translated(), suppress(_not_found()):
-                return work(collection)
+                return _settled(work, collection)
             self._collections.pop(name, None)
             collection = self._collection(namespace, kind)
             with _translated():
-                return work(collection)
+                return _settled(work, collection)
         finally:
             if self.url is None and name not in self._blanked:  # its first use, be it only a search, may have made its files anew
                 with self._writing:
@@ -165,6 +168,20 @@ def _blank_new_files(folder: Path) -> None:
         if header.read_bytes()[_TAKEN] == bytes(8) and places.exists():
             with places.open("r+b") as file:
                 file.write(bytes(places.stat().st_size))
+
+
+def _settled(work: Callable[[Any], T], collection: Any) -> T:
+    """Do it, and again where it came just while another thread made Chroma write the first files of a collection."""
+    from chromadb.errors import InternalError
+
+    for pause_s in PAUSES_S:
+        try:
+            return work(collection)
+        except InternalError as error:
+            if UNSETTLED not in str(error):
+                raise
+            time.sleep(pause_s)
+    return work(collection)
 
 
 def _not_found() -> type[Exception]:
