@@ -5,7 +5,7 @@ import pytest
 from memagent import Query, Reply, Settings, Triple
 from memagent.agent import Agent
 from memagent.agent.agent import MAX_MESSAGE
-from memagent.agent.events import Finished, MemoryAnswered, MemoryAsked, TextAdded, TriplesWritten, WriteRejected
+from memagent.agent.events import Finished, MemoryAnswered, MemoryAsked, PassagesFound, TextAdded, TriplesWritten, WriteRejected
 from memagent.calls import ReadCall
 from memagent.errors import InvalidInput
 from memagent.memory import CharacterEmbedder, Memory
@@ -130,6 +130,21 @@ def test_the_events_of_a_turn_come_in_order(agent):
     assert asked[1].call.answers == ("Warsaw",)
     assert asked[2] == TextAdded("Warsaw.")
     assert asked[3].reply == Reply("Warsaw.", True, (asked[1].call,), asked[1].matches)
+
+
+def test_passages_stand_in_where_nothing_is_known_and_only_if_wanted(opened):
+    unknown = "Where does my sister live?"
+    agent = opened()
+    agent.remember(LIVES)
+    assert kinds(agent.stream(unknown)) == [TextAdded, Finished]
+    agent.close()
+    agent = opened(passages_stand_in=True)
+    *_, found, finished = agent.stream(unknown)
+    assert isinstance(found, PassagesFound)
+    assert [(near.text, near.source) for near in found.passages] == [(LIVES, "text")]
+    assert (finished.reply.known, finished.reply.passages) == (False, found.passages)
+    agent.remember(SISTER)
+    assert agent.ask(unknown).passages == ()
 
 
 def test_a_question_in_two_steps(agent, model):

@@ -63,6 +63,16 @@ def test_remember_as_json_has_the_agreed_form(run):
     }
 
 
+def test_passages_that_stand_in_are_marked(run, monkeypatch):
+    monkeypatch.setenv("MEMAGENT_PASSAGES_STAND_IN", "true")
+    question = "Where does Zorblax Quimby work?"
+    monkeypatch.setitem(MODEL.queries, question, [Query("Zorblax Quimby", "employer", None)])
+    run("remember", LIVES)
+    (near,) = json.loads(run("ask", question, "--json")[1])["passages"]
+    assert (near["text"], near["source"]) == (LIVES, "text")
+    assert f"  said nearest to it: “{LIVES}” (text)" in run("ask", question)[1].splitlines()
+
+
 def test_ask_as_json_has_the_agreed_form(run):
     run("remember", BORN)
     status, out, err = run("--json", "ask", WHERE)

@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 from memagent import Match, MemagentError, Provenance, Query, ReadCall, Settings, Triple
-from memagent.agent.events import Finished, MemoryAnswered, MemoryAsked, Reply, TextAdded, TriplesWritten, WriteRejected
-from memagent.memory.values import Counts
+from memagent.agent.events import Finished, MemoryAnswered, MemoryAsked, PassagesFound, Reply, TextAdded, TriplesWritten, WriteRejected
+from memagent.memory.values import Counts, PassageMatch
 from ui.__main__ import main
 from ui.app import Actions
 from ui.chat import said, turn
@@ -87,6 +87,12 @@ def test_a_read_is_a_step_that_first_waits():
 def test_not_knowing_is_said():
     moments = shown(MemoryAsked(ASKED), MemoryAnswered(ReadCall(ASKED.queries, ()), ()), Finished(Reply("I do not know.")))
     assert moments[-1][0][0].endswith("it does not know")
+
+
+def test_passages_that_stand_in_are_a_step_of_their_own():
+    found = PassagesFound((PassageMatch("Anna has <moved>.", "letter", 0.5),))
+    title, content = shown(found, Finished(Reply("I do not know.")))[-1][0]
+    assert (title, content) == ("What was said nearest to it", f"- “{escape('Anna has <moved>.')}” (letter)")
 
 
 def test_a_sentence_that_states_nothing_makes_no_step():

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import gradio as gr
 
 from memagent import Agent, MemagentError, ReadCall
-from memagent.agent.events import Event, Finished, MemoryAnswered, MemoryAsked, TextAdded, TriplesWritten, WriteRejected
+from memagent.agent.events import Event, Finished, MemoryAnswered, MemoryAsked, PassagesFound, TextAdded, TriplesWritten, WriteRejected
 from memagent.commands.printing import counted
 from ui.text import escape, in_words, sentence, shortened
 
@@ -96,6 +96,9 @@ class _Turn:
                 self.waiting = f"Asking the memory: {_asked(call)}"
             case MemoryAnswered(call=call):
                 self.steps.append(_step(_outcome(call), _answered(event)))
+            case PassagesFound(passages=passages):
+                said = "\n".join(f"- “{escape(near.text)}” ({escape(near.source)})" for near in passages)
+                self.steps.append(_step("What was said nearest to it", said))
             case TextAdded(text=text):
                 self.words += escape(text)
             case Finished(reply=reply):

@@ -13,13 +13,13 @@ from typing import Any, Self
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command
 
-from memagent.agent.events import Event, Finished, MemoryAnswered, Reply, TextAdded, TriplesWritten
+from memagent.agent.events import Event, Finished, MemoryAnswered, PassagesFound, Reply, TextAdded, TriplesWritten
 from memagent.agent.graph import build_graph
 from memagent.agent.nodes import Context, store
 from memagent.agent.writer import propose
 from memagent.config import Settings
 from memagent.errors import InvalidInput
-from memagent.memory import ForgetReport, Memory
+from memagent.memory import ForgetReport, Memory, PassageMatch
 from memagent.memory.home import CONVERSATIONS
 from memagent.model.seam import LanguageModel
 from memagent.triples import Triple
@@ -178,6 +178,7 @@ class _Turn:
         self.unknown = False
         self.answered: list[MemoryAnswered] = []
         self.written: list[Triple] = []
+        self.near: tuple[PassageMatch, ...] = ()
 
     def take(self, event: Event) -> None:
         if isinstance(event, TextAdded):
@@ -185,12 +186,14 @@ class _Turn:
             self.unknown |= event.unknown
         elif isinstance(event, MemoryAnswered):
             self.answered.append(event)
+        elif isinstance(event, PassagesFound):
+            self.near = event.passages
         elif isinstance(event, TriplesWritten):
             self.written += event.triples
 
     def reply(self, awaiting: tuple[str, ...] = ()) -> Reply:
         last = self.answered[-1].matches if self.answered and not self.unknown else ()
-        return Reply("".join(self.text), bool(last), tuple(a.call for a in self.answered), last, tuple(self.written), awaiting)
+        return Reply("".join(self.text), bool(last), tuple(a.call for a in self.answered), last, tuple(self.written), awaiting, self.near)
 
 
 def _last(events: Iterable[Event]) -> Reply:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memagent.calls import ReadCall
+from memagent.memory import PassageMatch
 from memagent.triples import Match, Triple
 
 
@@ -49,10 +50,18 @@ class MemoryAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class PassagesFound:
+    """The passages nearest to a question that no triple answers; with `passages_stand_in` only."""
+
+    passages: tuple[PassageMatch, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """The answer to one message; `known` says whether it rests on the memory.
 
-    A message that asks nothing has `known` False and no calls. `awaiting`: write calls that wait for `Agent.approve`.
+    A message that asks nothing has `known` False and no calls. `awaiting`: write calls that wait for `Agent.approve`; `passages`: what
+    stands in where nothing is known.
     """
 
     text: str
@@ -61,6 +70,7 @@ class Reply:
     matches: tuple[Match, ...] = ()
     written: tuple[Triple, ...] = ()
     awaiting: tuple[str, ...] = ()
+    passages: tuple[PassageMatch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,4 +80,4 @@ class Finished:
     reply: Reply
 
 
-Event = TextAdded | TriplesWritten | WriteRejected | MemoryAsked | MemoryAnswered | Finished
+Event = TextAdded | TriplesWritten | WriteRejected | MemoryAsked | MemoryAnswered | PassagesFound | Finished

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypedDict
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
-from memagent.agent.events import MemoryAnswered, MemoryAsked, TextAdded, TriplesWritten, WriteRejected
+from memagent.agent.events import MemoryAnswered, MemoryAsked, PassagesFound, TextAdded, TriplesWritten, WriteRejected
 from memagent.agent.reader import answer, scope
 from memagent.agent.writer import propose
 from memagent.calls import ReadCall, WriteCall, parse_query, parse_read, parse_write, render_query
@@ -118,6 +118,9 @@ def draft_node(state: State, runtime: Runtime[Context]) -> Command[Literal["reca
         runtime.stream_writer(MemoryAsked(draft.call))
         return Command(goto="recall", update={"ids": [*ids, *draft.ids], "call": draft.call.render()})
     runtime.stream_writer(TextAdded(draft.text, unknown=draft.asked_in_vain))
+    in_vain = draft.asked_in_vain or (asked and not state.get("last"))
+    if in_vain and settings.passages_stand_in and (near := context.memory.passages(state["message"])):
+        runtime.stream_writer(PassagesFound(tuple(near)))
     said = [[state["speaker"], state["message"]], ["assistant", draft.text]]
     return Command(goto="__end__", update={"turns": [*earlier, *said], "ids": []})
 

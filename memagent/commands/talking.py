@@ -24,6 +24,7 @@ from memagent.commands.printing import (
 )
 from memagent.config import Settings
 from memagent.errors import InvalidInput, MemagentError
+from memagent.memory import PassageMatch
 from memagent.triples import Triple
 
 
@@ -45,7 +46,10 @@ def ask(args: argparse.Namespace, settings: Settings) -> Outcome:
         "calls": [call_document(call) for call in reply.calls],
         "matches": [match_document(match) for match in reply.matches],
     }
-    return Outcome(document, [visible(reply.text), *(f"  {line}" for m in reply.matches if (line := source_line(m.provenance)))])
+    sources = (f"  {line}" for m in reply.matches if (line := source_line(m.provenance)))
+    if reply.passages:
+        document["passages"] = [{"text": near.text, "source": near.source, "score": near.score} for near in reply.passages]
+    return Outcome(document, [visible(reply.text), *sources, *map(_near_line, reply.passages)])
 
 
 def chat(args: argparse.Namespace, settings: Settings) -> Outcome:
@@ -126,8 +130,14 @@ def _turn(events: Iterator[Event], say: Callable[[str], None]) -> Document:
                 say(visible(f"  ? {asked}  {', '.join(answers) or 'nothing'}"))
             case Finished(reply=reply):
                 turn |= {"answer": reply.text, "known": reply.known, "calls": [call_document(call) for call in reply.calls]}
-                say(visible(reply.text))
+                for line in (visible(reply.text), *map(_near_line, reply.passages)):
+                    say(line)
     return turn
+
+
+def _near_line(near: PassageMatch) -> str:
+    """A passage that stands in, marked as one."""
+    return visible(f"  said nearest to it: “{near.text}” ({near.source})")
 
 
 def _rejected_line(event: WriteRejected) -> str:
