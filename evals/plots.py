@@ -128,25 +128,39 @@ def _reliability(result: Mapping[str, Any], colours: Colours) -> Iterator[bytes]
 
 
 def _growth(result: Mapping[str, Any], colours: Colours) -> Iterator[bytes]:
-    """Latency over size, both on logarithmic scales, a line for each memory."""
-    kinds: dict[str, list[tuple[float, float]]] = {}
-    for case in result["cases"]:
-        if {"size", "p50_ms"} <= case.keys():
-            kinds.setdefault(case["kind"], []).append((case["size"], case["p50_ms"]))
-    if not kinds:
-        return
-    figure = Figure((6.4, 4.0), dpi=DPI, facecolor=colours.ground, layout="constrained")
-    axes = figure.add_subplot()
-    for i, (kind, points) in enumerate(kinds.items()):
-        colour = colours.marks[i % len(colours.marks)]
-        axes.plot(*zip(*sorted(points), strict=True), "o-", color=colour, markersize=5, linewidth=2, label=kind)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_xlabel("triples", fontsize=8, color=colours.quiet)
-    _dress(axes, "ms for an answer, median", colours)
-    axes.tick_params(which="minor", length=0)
-    axes.legend(fontsize=8, frameon=False, labelcolor=colours.text)
-    yield _png(figure)
+    if any("p50_ms" in case for case in result["cases"]):
+        yield growth(result, colours)
+
+
+def growth(result: Mapping[str, Any], colours: Colours = LIGHT) -> bytes:
+    """Over the size of each memory: how long an answer takes, and how right it is where the name is misspelt."""
+    figure = Figure((9.2, 3.9), dpi=DPI, facecolor=colours.ground, layout="constrained")
+    times, shares = figure.subplots(1, 2)
+    precision = {row.label: score.value for row in report.rows(result) if (score := row.scores.get("precision"))}
+    measured = [case for case in result["cases"] if "p50_ms" in case]
+    vectors: dict[str, str] = {}  # those of the smallest size
+    for case in measured:
+        vectors.setdefault(case["kind"], case["vectors"])
+    for i, kind in enumerate(vectors):
+        drawn = {"color": colours.marks[i % len(colours.marks)], "markersize": 5, "linewidth": 2}
+        cases = [case for case in measured if case["kind"] == kind]
+        times.plot([case["size"] for case in cases], [case["p50_ms"] for case in cases], "o-", label=kind, **drawn)
+        if new := [(case["size"], case["new_name_p50_ms"]) for case in cases if "new_name_p50_ms" in case]:
+            times.plot(*zip(*new, strict=True), "o:", label=f"{kind}, a misspelt name", **drawn)
+        right = [(case["size"], precision.get(f"{case['name']}, misspelt")) for case in cases if case["vectors"] == vectors[kind]]
+        if right := [(size, 100 * share) for size, share in right if share is not None]:
+            shares.plot(*zip(*right, strict=True), "o-", **drawn)
+    times.set_yscale("log")
+    times.yaxis.set_major_formatter("{x:g}")
+    shares.set_ylim(0, 104)
+    for axes, title in ((times, "ms for an answer, median"), (shares, "right, % of the answers to a misspelt name")):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.set_xlabel("triples", fontsize=8, color=colours.quiet)
+        _dress(axes, title, colours)
+        axes.tick_params(which="minor", length=0)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False, labelcolor=colours.text)
+    return _png(figure)
 
 
 MORE: dict[str, Callable[[Mapping[str, Any], Colours], Iterator[bytes]]] = {"extraction": _reliability, "memory": _growth}
