@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
+from memagent.model.opinions import NOTHING
 from memagent.ontology import default_ontology
 from memagent.training.distant import BETWEEN, Facts, cues, matched, named_in, passages
+from memagent.training.filtering import believed
 from memagent.training.readers import Fact, Report, Statement
 from memagent.triples import Triple
 
@@ -91,3 +95,35 @@ def test_a_place_lies_where_the_text_between_says_so(sentence: str, stated: bool
     facts = Facts([Fact("Vask", "country", ("Northmark", "Northmarkian"))])
     statements = matched(passages("The Fair", sentence), facts, Report(), 10)
     assert [t.object for s in statements for t in s.triples] == (["Northmark"] if stated else [])
+
+
+class Opinions:
+    """A second opinion of which one triple is likely, one is not, and of one name nothing is known."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, list[str], list[str]]] = []
+
+    def stated(self, focus: str, names: Sequence[str], far: Sequence[str], speaker: str) -> Opinions:
+        self.asked.append((focus, [*names], [*far]))
+        return self
+
+    def likeliest(self, count: int) -> list[tuple[str, str]]:
+        raise AssertionError
+
+    def relations(self, subject: str, target: str) -> dict[str, float]:
+        return {} if target == "Vask" else {NOTHING: -1.0, "author": -0.5, "spouse": -2.0}
+
+
+def test_what_is_likelier_to_be_nothing_is_not_believed() -> None:
+    told = [
+        Triple("Moss Country", "author", "Ylva Tarn"),
+        Triple("Ylva Tarn", "spouse", "Moss Country"),
+        Triple("Ylva Tarn", "author", "Vask"),
+    ]
+    statement = Statement("Ylva Tarn came from Vask.", "Moss Country was hers.", tuple(told), "notes", partial=True)
+    nothing = Statement("", "Ylva Tarn left Moss Country.", (Triple("Ylva Tarn", "residence", "Moss Country"),), "notes", partial=True)
+    report, opinions = Report(), Opinions()
+    (kept,) = believed([statement, nothing], opinions, report)
+    assert kept == Statement(statement.context, statement.focus, (told[0],), "notes", partial=True)
+    assert opinions.asked[0] == (statement.focus, ["Moss Country"], ["Ylva Tarn", "Vask"])
+    assert report == {"not believed: spouse": 1, "not believed: author": 1, "not believed: residence": 1}

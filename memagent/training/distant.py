@@ -5,8 +5,7 @@ from the grammar: words that are frequent in the relation's own phrasings and ra
 may also be the article's title, taken up by a pronoun at the beginning of one of the first sentences. Only leads (what
 stands before the first heading) are searched, unless the whole articles are asked for.
 
-Every statement is partial. What such a filter lets through is right more often than not, and no more: the write
-adapter's own score is the better filter once there is one.
+Every statement is partial. What is found is filtered once more by a model's belief, once there is one (`filtering.py`).
 """
 
 from __future__ import annotations

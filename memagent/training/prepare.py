@@ -11,11 +11,16 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from memagent.config import EMBEDDED_MODEL
+from memagent.memory import MiniLM
+from memagent.model.local import OPINIONS
 from memagent.model.marks import Marks
+from memagent.model.opinions import FittedScorer
 from memagent.training.corpus import Turns, articles, persona_dialogues, task_dialogues, wikipedia_files
 from memagent.training.distant import read_distant
 from memagent.training.documents import document_examples
 from memagent.training.examples import MAX_TOKENS, TEXT_WEIGHT, Teacher, write_example
+from memagent.training.filtering import believed
 from memagent.training.grammar.engine import Facts, Grammar
 from memagent.training.grammar.names import Names
 from memagent.training.grammar.phrasings import phrasings
@@ -40,7 +45,6 @@ PIECE = 256  # tokens of a piece of plain text
 LEAD = 2600  # characters of an article that are read
 MAX_FACT_NAME = 40  # characters; longer names of facts are titles of laws and papers
 MENTIONED = 5  # details of a reason
-MAX_CONTEXT = 3  # sentences before a real focus sentence
 
 
 def mixer() -> dict[str, dict[str, Any]]:
@@ -76,7 +80,7 @@ def prepare(
         "running": lambda: islice(kept(_drawn(teacher.running_text), overlap, marks, removed), sizes["running"]),
         "documents": lambda: document_examples(data, marks, seed, overlap, removed, report),
         "real": lambda: real_examples(unlike(real_statements(data, report), overlap, removed), marks, seed, renaming=invented != 0),
-        "distant": lambda: real_examples(unlike(read_distant(data, report), overlap, removed), marks, seed),
+        "distant": lambda: real_examples(unlike(distant_statements(data, report), overlap, removed), marks, seed),
         "talk": lambda: kept(talk_examples(data, marks, report), overlap, marks, removed),
         "text": lambda: kept(
             text_examples(data, marks, sizes["articles"], mixer()["text"]["weight"], sizes.get("piece", PIECE)), overlap, marks, removed
@@ -143,6 +147,13 @@ def real_statements(data: Path, report: Report) -> Iterator[Statement]:
     )
 
 
+def distant_statements(data: Path, report: Report) -> Iterator[Statement]:
+    """Known facts found in articles; where there is a model already, those that it believes."""
+    opinions = EMBEDDED_MODEL / OPINIONS
+    found = read_distant(data, report)
+    return believed(found, FittedScorer.load(MiniLM(), opinions), report) if opinions.exists() else iter(found)
+
+
 def real_examples(statements: Iterable[Statement], marks: Marks, seed: int, renaming: bool = True) -> Iterator[Example]:
     """Each real statement as it is and, with `renaming`, once more with invented names, so that it teaches words and not names."""
     rng = random.Random(seed)
@@ -151,8 +162,7 @@ def real_examples(statements: Iterable[Statement], marks: Marks, seed: int, rena
         if statement.partial and not statement.triples:
             continue  # nothing of it would be supervised
         for variant in dict.fromkeys((statement, renamed(statement, names, rng)) if renaming else (statement,)):
-            context = re.split(r"(?<=[.!?]) (?=[A-Z])", variant.context)[-MAX_CONTEXT:] if variant.context else []
-            example = write_example(marks, context, variant.focus, variant.triples, partial=variant.partial)
+            example = write_example(marks, variant.before(), variant.focus, variant.triples, partial=variant.partial)
             if len(example.ids) <= MAX_TOKENS:
                 yield example
 

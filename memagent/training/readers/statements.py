@@ -6,6 +6,7 @@ that is given one fills it, and nothing is dropped in silence.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from memagent.errors import InvalidInput
 from memagent.triples import Triple
 
 Report = Counter[str]
+MAX_CONTEXT = 3  # sentences before a focus sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,10 @@ class Statement:
             for name in (triple.subject, triple.object):
                 if name not in self.focus and name not in self.context:
                     raise InvalidInput(f"{self.source}: {name!r} is neither in {self.focus!r} nor before it")
+
+    def before(self) -> list[str]:
+        """The last sentences of the context."""
+        return re.split(r"(?<=[.!?]) (?=[A-Z])", self.context)[-MAX_CONTEXT:] if self.context else []
 
 
 @dataclass(frozen=True, slots=True)
