@@ -13,11 +13,12 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from memagent import Query
 from memagent.calls import ReadCall, WriteCall, parse_read, parse_write
 from memagent.model import decoding
-from memagent.model.decoding import Judge, spans
+from memagent.model.decoding import HOPES, Hypothesis, Judge, Option, fill_slot, spans
 from memagent.model.local import READ, Limits, LocalModel, Networks, PrefixScorer
 from memagent.model.marks import MARK_TOKENS
 from memagent.model.opinions import NOTHING, laid_out, locate, tokens_of
 from memagent.model.seam import DraftRequest, WriteRequest
+from memagent.model.tree import Scored
 from memagent.ontology import Ontology, default_ontology
 
 RELATIONS = ("residence", "date of birth", "capital", "employer", "sister", "likes")
@@ -210,7 +211,62 @@ def test_a_call_ends_before_the_first_triple_that_is_not_sure_enough(random_mode
     assert random_model().write(REQUESTS[0]) == []
 
 
+def test_options_whose_first_token_is_hopeless_are_not_scored():
+    following = torch.tensor([-0.1, -3.0, -8.2, -4.0])
+    asked = []
+
+    class Flat:
+        def score(self, paths):
+            asked.extend(paths)
+            return [Scored(path, tuple(float(following[t]) for t in path), following) for path in paths]
+
+    options = [Option("far", (1, 3)), Option("hopeless", (2,)), Option("near", (0,))]
+    found = fill_slot(Flat(), [Hypothesis((), (), 0.0, following)], lambda _: options)
+    assert sorted(asked) == [(0,), (1, 3)]
+    assert [h.names for h in found] == [("near",), ("far",)]
+
+
+@pytest.fixture
+def scored(monkeypatch):
+    """How many continuations each pass has scored."""
+    counts = []
+    score = PrefixScorer.score
+    monkeypatch.setattr(PrefixScorer, "score", lambda self, paths: (counts.append(len(paths)), score(self, paths))[1])
+    return counts
+
+
+def test_a_triple_that_no_judge_would_keep_is_not_scored(random_model, few_triples, scored):
+    """The second opinion holds it as unlikely as the judge asks; one pass a triple for the others."""
+    fond = replace(YES, weights=(5.0, 0.0, 1.0, 1.0, 0.0, 0.0))
+    likeliest = fond.at_most((1.0, 0.0, 0.0, -1.0, 0.0, 0.0))
+    model = random_model(1, Limits(replace(fond, keep=likeliest + 1e-6)), Guesses())
+    assert model.write(REQUESTS[0]) == []
+    assert scored == []
+    model.judges(write=replace(fond, weights=(5.0, 0.0, 0.0, 1.0, 0.0, 0.0), keep=likeliest))
+    triples = model.write(REQUESTS[0])
+    second = Guesses().stated(REQUESTS[0].focus, spans(REQUESTS[0].focus), ["user"], "user")
+    assert [second.relations(t.subject, t.object)[t.relation] for t in triples] == [-1.0] * 3
+    assert len(scored) == 3
+    assert max(scored) <= HOPES
+
+
+def test_without_a_bound_everything_hoped_is_scored():
+    """Where likelier names make a call less likely right, nothing is known before they are scored."""
+    assert replace(YES, weights=(-9.0, 0.0, -1.0, 0.0, 0.0, 0.0)).at_most((1.0, 0.0, 0.0, 0.0, 0.0, 0.0)) == 1.0
+
+
 # ---- read calls
+
+
+def test_queries_with_a_hopeless_beginning_are_not_scored(random_model, scored):
+    model = random_model(1, second=Guesses())
+    entities = ("Anna", "Oslo", "user", "Bob", "Elbonia")
+    ids = tuple(model.prompt([("user", "Where does Anna live?")]))
+    draft = model.draft(DraftRequest(ids, "Where does Anna live?", ASKABLE, entities))
+    assert draft.call is not None
+    heads, wholes = scored
+    assert heads == len(entities) + 1
+    assert wholes <= decoding.OPTIONS + len(ASKABLE) < 2 * len(entities) * len(RELATIONS)
 
 
 @pytest.mark.parametrize("second", [None, Guesses()], ids=["alone", "with a second opinion"])

@@ -13,6 +13,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
+from itertools import islice
 from typing import Protocol
 
 import regex
@@ -124,164 +126,177 @@ class Judge:
         total = sum(w * f for w, f in zip(self.weights, features, strict=True))
         return 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, total))))
 
+    def at_most(self, features: Sequence[float]) -> float:
+        """The same for features of a write whose names are not scored yet: their log-probability stands as 0."""
+        return self.probability(features) if self.weights[2] >= 0.0 else 1.0
+
 
 # Features of a write: 1, log P(a triple comes here), log P(its names), the scorer's log P(relation) and log P(nothing), later triple.
 WRITE_JUDGE = Judge((2.0, 1.0, 0.5, 0.3, -0.2, 0.0))
 # Features of a read: 1, log P(a call opens), log share of the query, the scorer's log P(relation), log P(nothing), distance to the best.
 READ_JUDGE = Judge((2.0, 0.5, 1.0, 0.2, -0.1, 0.3))
-PAIRS = 5  # pairs of names, the language model's likeliest and the second opinion's, that are tried with other relations
-SECOND_OPINIONS = 3  # relations that the second opinion may add for each pair
+PAIRS = 60  # pairs of names, the likeliest of the second opinion, that are tried
+RELATIONS = 8  # of each pair, the likeliest of the second opinion
+HOPES = 16  # of all these triples, the likeliest that may be kept: the language model scores them
+Names = tuple[str, str, str]  # subject, relation, object
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A whole triple: names, tokens, the language model's log-probability of them, and the log-probabilities of what comes next."""
+
+    names: Names
+    tokens: tuple[int, ...]
+    logprob: float
+    following: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What stays the same from triple to triple of a focus sentence: the tokens of its names, and the second opinion on it."""
+
+    ids: Mapping[str, tuple[int, ...]]
+    here: frozenset[str]  # names that stand in the sentence
+    speaker: str
+    stated: Stated | None
+    hopes: tuple[Names, ...]  # what it may state, the second opinion's likeliest first
+
+    def near(self, name: str) -> bool:
+        """Whether a name is no name of the context."""
+        return name in self.here or name == self.speaker
+
+    def opinions(self, names: Names) -> Mapping[str, float]:
+        """On the relations between the two names; empty without a second opinion."""
+        return self.stated.relations(names[0], names[2]) if self.stated else {}
+
+    def says_nothing(self) -> bool:
+        """Whether the second opinion, if there is one, holds that nothing is stated."""
+        return self.stated is None or all(self.stated.relations(*pair)[NOTHING] > SAID_NOTHING for pair in self.stated.likeliest(1))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far a call has come: the triples so far, and the log-probability that another follows."""
+
+    found: frozenset[Names]
+    coming: float
+
+    def features(self, logprob: float, names: Names, opinions: Mapping[str, float]) -> tuple[float, ...]:
+        """Of these names as the next triple, as `WRITE_JUDGE` has them."""
+        later = float(bool(self.found))
+        return (1.0, self.coming, logprob, _opinion(opinions, names[1]), opinions.get(NOTHING, 0.0), later)
 
 
 class WriteSearch:
-    """The triples of one focus sentence."""
+    """The triples of one focus sentence.
+
+    The second opinion says which triples are worth trying; one pass of the language model scores them. Without a second opinion the
+    language model fills slot after slot.
+    """
 
     def __init__(self, marks: Marks, ontology: Ontology, judge: Judge = WRITE_JUDGE, second: RelationScorer | None = None) -> None:
         self.marks = marks
         self.ontology = ontology
         self.judge = judge
         self.second = second
-        self.relations = self._options(ontology.names, marks.side)
+        texts = marks.texts(ontology.names)
+        self.relations = [Option(name, (*ids, marks.side)) for name, ids in zip(ontology.names, texts, strict=True)]
         self._relation_tokens = {option.name: option.tokens for option in self.relations}
 
-    def _options(self, names: Sequence[str], mark: int) -> list[Option]:
-        return [Option(name, (*ids, mark)) for name, ids in zip(names, self.marks.texts(names), strict=True)]
-
-    def search(self, scorer: Scorer, focus: str, names: Sequence[str], focus_names: frozenset[str], speaker: str) -> list[Triple]:
-        """`names`: what a slot may hold; every triple has at least one side in `focus_names`, or the speaker for its subject."""
-        subjects = self._options(names, self.marks.side)
-        objects = [Option(name, tuple(ids)) for name, ids in zip(names, self.marks.texts(names), strict=True)]
-        stated = self._stated(focus, names, focus_names, speaker)
+    def search(self, scorer: Scorer, focus: str, names: Sequence[str], here: frozenset[str], speaker: str) -> list[Triple]:
+        """`names`: what a slot may hold; every triple has at least one side in `here`, or the speaker for its subject."""
+        sentence = self._sentence(focus, names, here, speaker)
+        step = Step(frozenset(), math.log(max(1e-9, 1.0 - math.exp(float(scorer.following()[self.marks.close])))))
         found: list[Triple] = []
-        while len(found) < MAX_TRIPLES:
-            following = scorer.following()
-            if found:
-                coming = _log_share(following, self.marks.next, self.marks.close)
-                scorer = scorer.after([self.marks.next])
-            else:
-                coming = math.log(max(1e-9, 1.0 - math.exp(float(following[self.marks.close]))))
-            if coming < LEAST_COMING and _says_nothing(stated):
+        while len(found) < MAX_TRIPLES and (step.coming >= LEAST_COMING or not sentence.says_nothing()):
+            best = self._best(scorer, sentence, step)
+            if best is None:
                 break
-            best = self._best(scorer, stated, subjects, objects, found, focus_names, speaker, coming)
-            if best is None or best[0].confidence < self.judge.keep:
+            confidence = self.judge.probability(step.features(best.logprob, best.names, sentence.opinions(best.names)))
+            if confidence < self.judge.keep:
                 break
-            found.append(best[0])
-            scorer = scorer.after(best[1])
+            found.append(Triple(*best.names, confidence))
+            step = Step(step.found | {best.names}, _log_share(best.following, self.marks.next, self.marks.close))
+            scorer = scorer.after([*best.tokens, self.marks.next])
         return found
 
-    def _stated(self, focus: str, names: Sequence[str], focus_names: frozenset[str], speaker: str) -> Stated | None:
-        """The second opinion on the sentence."""
+    def _sentence(self, focus: str, names: Sequence[str], here: frozenset[str], speaker: str) -> Sentence:
+        ids = dict(zip(names, map(tuple, self.marks.texts(names)), strict=True))
         if self.second is None:
-            return None
-        far = [name for name in names if name not in focus_names and name != speaker]
-        return self.second.stated(focus, [name for name in names if name not in far], far, speaker)
+            return Sentence(ids, here, speaker, None, ())
+        near = [name for name in names if name in here or name == speaker]
+        stated = self.second.stated(focus, near, [name for name in names if name not in near], speaker)
+        return Sentence(ids, here, speaker, stated, tuple(self._hopes(stated)))
 
-    def _best(
-        self,
-        scorer: Scorer,
-        stated: Stated | None,
-        subjects: Sequence[Option],
-        objects: Sequence[Option],
-        found: Sequence[Triple],
-        focus_names: frozenset[str],
-        speaker: str,
-        coming: float,
-    ) -> tuple[Triple, tuple[int, ...]] | None:
-        """The likeliest next triple with its confidence, and its tokens."""
+    def _hopes(self, stated: Stated) -> list[Names]:
+        """What the second opinion holds likeliest, likeliest first."""
+        likely: list[tuple[float, Names]] = []
+        for subject, target in stated.likeliest(PAIRS):
+            table = [(logprob, name) for name, logprob in stated.relations(subject, target).items() if name in self._relation_tokens]
+            likely += [(logprob, (subject, name, target)) for logprob, name in nlargest(RELATIONS, table)]
+        return [names for _, names in sorted(likely, key=lambda entry: -entry[0])]
 
-        def allowed(subject: str, relation: str, target: str) -> bool:
-            near = subject in focus_names or target in focus_names or subject == speaker
-            new = near and _apart(subject, target) and (subject, relation, target) not in taken
-            link = self.ontology[relation]
-            return new and may_be_subject(subject, link, speaker) and may_be_object(target, link, speaker)
-
-        taken = {(t.subject, t.relation, t.object) for t in found}
-        candidates = self._candidates(scorer, subjects, objects, allowed, focus_names, speaker)
-        if stated is not None:
-            candidates += self._seconded(scorer, stated, candidates, allowed)
-        if not candidates:
-            return None
-        tables = {c.pair: stated.relations(*c.pair) if stated else {} for c in candidates}
+    def _best(self, scorer: Scorer, sentence: Sentence, step: Step) -> Candidate | None:
+        """The likeliest next triple."""
 
         def rank(candidate: Candidate) -> float:
-            far = candidate.names[0] not in focus_names and candidate.names[0] != speaker
-            return candidate.logprob + self.judge.relation * _opinion(tables[candidate.pair], candidate.names[1]) - FAR_SUBJECT * far
+            opinion = _opinion(sentence.opinions(candidate.names), candidate.names[1])
+            far = not sentence.near(candidate.names[0])
+            return candidate.logprob + self.judge.relation * opinion - FAR_SUBJECT * far
 
-        best = max(candidates, key=rank)
-        table = tables[best.pair]
-        features = (1.0, coming, best.logprob, _opinion(table, best.names[1]), table.get(NOTHING, 0.0), float(bool(found)))
-        subject, relation, target = best.names
-        return Triple(subject, relation, target, self.judge.probability(features)), best.tokens
+        found = self._slot_by_slot(scorer, sentence, step) if sentence.stated is None else self._hoped(scorer, sentence, step)
+        return max(found, key=rank, default=None)
 
-    def _candidates(
-        self,
-        scorer: Scorer,
-        subjects: Sequence[Option],
-        objects: Sequence[Option],
-        allowed: Callable[[str, str, str], bool],
-        focus_names: frozenset[str],
-        speaker: str,
-    ) -> list[Candidate]:
-        """What the language model alone would write, best first."""
+    def _allowed(self, names: Names, sentence: Sentence, step: Step) -> bool:
+        """Whether a triple of these names is new, about this sentence, and of kinds that its relation has."""
+        subject, relation, target = names
+        link = self.ontology[relation]
+        return (
+            names not in step.found
+            and (sentence.near(subject) or target in sentence.here)
+            and _apart(subject, target)
+            and may_be_subject(subject, link, sentence.speaker)
+            and may_be_object(target, link, sentence.speaker)
+        )
+
+    def _hoped(self, scorer: Scorer, sentence: Sentence, step: Step) -> list[Candidate]:
+        """What the second opinion thinks likely and the judge could let pass, scored by the language model."""
+
+        def open_(names: Names) -> bool:
+            at_most = self.judge.at_most(step.features(0.0, names, sentence.opinions(names)))
+            return at_most >= self.judge.keep and self._allowed(names, sentence, step)
+
+        tried = list(islice(filter(open_, sentence.hopes), HOPES))
+        ids, side = sentence.ids, self.marks.side
+        scored = scorer.score([(*ids[s], side, *self._relation_tokens[r], *ids[o]) for s, r, o in tried]) if tried else []
+        return [self._candidate(names, s.tokens, s.total, s.following) for names, s in zip(tried, scored, strict=True)]
+
+    def _slot_by_slot(self, scorer: Scorer, sentence: Sentence, step: Step) -> list[Candidate]:
+        """What the language model alone would write."""
         start = Hypothesis((), (), 0.0, scorer.following())
-        near = [o for o in subjects if o.name in focus_names or o.name == speaker]
-        far = [o for o in subjects if o not in near]
+        objects = [Option(name, ids) for name, ids in sentence.ids.items()]  # the mark that ends an object is not scored yet
+        subjects = [Option(name, (*ids, self.marks.side)) for name, ids in sentence.ids.items()]
+        near = [o for o in subjects if sentence.near(o.name)]
+        far = [o for o in subjects if not sentence.near(o.name)]
         after_subject = fill_slot(scorer, [start], lambda _: near) + fill_slot(scorer, [start], lambda _: far, beam=1)
 
         def of_subject(h: Hypothesis) -> list[Option]:
-            return [o for o in self.relations if may_be_subject(h.names[0], self.ontology[o.name], speaker)]
+            return [o for o in self.relations if may_be_subject(h.names[0], self.ontology[o.name], sentence.speaker)]
 
         after_relation = fill_slot(scorer, after_subject, of_subject, beam=2 * BEAM)
 
         def fitting(h: Hypothesis) -> list[Option]:
-            return [o for o in objects if allowed(h.names[0], h.names[1], o.name)]
+            return [o for o in objects if self._allowed((h.names[0], h.names[1], o.name), sentence, step)]
 
-        closed = fill_slot(scorer, after_relation, fitting, beam=BEAM * OPTIONS)  # the mark that ends an object is not scored yet
-        return sorted((self._candidate(h.names, h.tokens, h.logprob, h.following) for h in closed), key=lambda c: -c.logprob)
+        closed = fill_slot(scorer, after_relation, fitting, beam=BEAM * OPTIONS)
+        return [self._candidate((h.names[0], h.names[1], h.names[2]), h.tokens, h.logprob, h.following) for h in closed]
 
-    def _candidate(self, names: tuple[str, ...], tokens: tuple[int, ...], logprob: float, following: Tensor) -> Candidate:
-        subject, relation, target = names
-        ended = logprob + _log_any(following, (self.marks.next, self.marks.close))
-        return Candidate((subject, relation, target), tokens, ended)
-
-    def _seconded(
-        self, scorer: Scorer, stated: Stated, candidates: Sequence[Candidate], allowed: Callable[[str, str, str], bool]
-    ) -> list[Candidate]:
-        """What the second opinion adds: its likeliest pairs, and its likeliest relations for those that the language model found."""
-        known = {c.names for c in candidates}
-        pairs = dict.fromkeys([*[c.pair for c in candidates][:PAIRS], *stated.likeliest(PAIRS)])
-        added: list[tuple[str, str, str]] = []
-        for subject, target in pairs:
-            table = stated.relations(subject, target)
-            likeliest = sorted((r for r in table if r in self._relation_tokens), key=lambda r: -table[r])[:SECOND_OPINIONS]
-            added += [n for r in likeliest if (n := (subject, r, target)) not in known and allowed(*n)]
-        ids = dict(zip(texts := list({n for names in added for n in (names[0], names[2])}), self.marks.texts(texts), strict=True))
-        paths = [(*ids[s], self.marks.side, *self._relation_tokens[r], *ids[o]) for s, r, o in added]
-        scored = scorer.score(paths) if paths else []
-        return [self._candidate(names, s.tokens, s.total, s.following) for names, s in zip(added, scored, strict=True)]
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A whole triple: names, tokens, and the language model's log-probability of them."""
-
-    names: tuple[str, str, str]
-    tokens: tuple[int, ...]
-    logprob: float
-
-    @property
-    def pair(self) -> tuple[str, str]:
-        """Subject and object."""
-        return self.names[0], self.names[2]
+    def _candidate(self, names: Names, tokens: tuple[int, ...], logprob: float, following: Tensor) -> Candidate:
+        return Candidate(names, tokens, logprob + _log_any(following, (self.marks.next, self.marks.close)), following)
 
 
 def _opinion(table: Mapping[str, float], relation: str) -> float:
     return table.get(relation, UNFITTED) if table else 0.0
-
-
-def _says_nothing(stated: Stated | None) -> bool:
-    """Whether the second opinion, if there is one, holds that the sentence states nothing."""
-    return stated is None or all(stated.relations(*pair)[NOTHING] > SAID_NOTHING for pair in stated.likeliest(1))
 
 
 def _apart(one: str, other: str) -> bool:
@@ -345,7 +360,7 @@ class ReadSearch:
         if not every:
             return ReadChoice(None, 0.0, None, math.exp(opening))
         opinions = self._opinions(question, entities, speaker)
-        scored = self._scored(scorer.after([self.marks.read_open]), every, askable, opinions)
+        scored = self._scored(scorer, every, askable, opinions)
         wished, most = max(scored, key=lambda pair: pair[1])
         can = set(askable)
         possible = [(q, s) for q, s in scored if q in can]
@@ -371,31 +386,35 @@ class ReadSearch:
     def _scored(
         self, scorer: Scorer, queries: Sequence[Query], always: Sequence[Query], opinions: Mapping[str, Mapping[Asked, float]]
     ) -> list[tuple[Query, float]]:
-        """Queries with their fused log-score, those with an unlikely beginning left out unless they are in `always`.
+        """Queries with their fused log-score; those with a hopeless beginning are left out, of `always` those hopeless among these.
 
-        The tree shares the subjects; relations are first ranked by their first token, as in a beam search.
+        The tree shares the subjects; queries are first ranked by the first token of their relation, as in a beam search.
         """
         heads = self._heads(queries)
-        must = set(always)
-        kept: dict[Query, tuple[int, ...]] = {}
+        opinion = {q: self.judge.relation * _asked(opinions.get(q.known, {}), q) for q in queries}
+        begun: dict[Query, float] = {}
         for scored in scorer.score(list(heads)):
-            group = heads[scored.tokens]
+            following = scored.following.tolist()
+            begun |= {q: scored.total + following[self._whole(q)[len(scored.tokens)]] + opinion[q] for q in heads[scored.tokens]}
+        kept = dict.fromkeys([*_hopeful(begun), *_hopeful({q: begun[q] for q in always})])
+        totals = scorer.score([self._whole(q) for q in kept])
+        return [(q, s.total + opinion[q]) for q, s in zip(kept, totals, strict=True)]
 
-            def first(query: Query, scored: Scored = scored) -> float:
-                opinion = _asked(opinions.get(query.known, {}), query)
-                return float(scored.following[self.tokens(query)[len(scored.tokens)]]) + self.judge.relation * opinion
-
-            ranked = sorted(group, key=first, reverse=True)
-            kept |= {q: self.tokens(q) for i, q in enumerate(ranked) if i < OPTIONS or q in must}
-        totals = scorer.score(list(kept.values()))
-        return [(q, s.total + self.judge.relation * _asked(opinions.get(q.known, {}), q)) for q, s in zip(kept, totals, strict=True)]
+    def _whole(self, query: Query) -> tuple[int, ...]:
+        return (self.marks.read_open, *self.tokens(query))
 
     def _heads(self, queries: Sequence[Query]) -> dict[tuple[int, ...], list[Query]]:
         """Queries by the tokens before their relation."""
         heads: dict[tuple[int, ...], list[Query]] = {}
         for query in queries:
-            heads.setdefault((*self._name(query.subject), self.marks.side), []).append(query)
+            heads.setdefault((self.marks.read_open, *self._name(query.subject), self.marks.side), []).append(query)
         return heads
+
+
+def _hopeful(begun: Mapping[Query, float]) -> list[Query]:
+    """The likeliest by their beginning."""
+    best = nlargest(OPTIONS, begun, key=lambda query: begun[query])
+    return [query for query in best if begun[query] >= begun[best[0]] - HOPELESS]
 
 
 def _asked(table: Mapping[Asked, float], query: Query) -> float:

@@ -98,9 +98,10 @@ def score_paths(model: Any, cache: Any, length: int, following: Tensor, paths: S
     if not tree.tokens:
         return [Scored((), (), following) for _ in paths]
     after = grow(model, cache, length, [(length, tree)])
-    scored = []
-    for path, nodes in zip(paths, tree.paths, strict=True):
-        along = [following, *(after[n] for n in nodes)]
-        logprobs = tuple(float(before[token]) for before, token in zip(along, path, strict=False))
-        scored.append(Scored(tuple(path), logprobs, along[-1]))
-    return scored
+    parents = torch.tensor(tree.parents)
+    before = after[parents.clamp(min=0), torch.tensor(tree.tokens)]
+    logprobs = torch.where(parents < 0, following[torch.tensor(tree.tokens)], before).tolist()  # of each node
+    return [
+        Scored(tuple(path), tuple(logprobs[n] for n in nodes), after[nodes[-1]] if nodes else following)
+        for path, nodes in zip(paths, tree.paths, strict=True)
+    ]
