@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -27,21 +27,26 @@ WEIGHINGS = (1.0, 3.0, 6.0)
 ANSWERABLE = 0.67  # share of the questions that the memory could answer
 NO_QUESTION = 0.2  # share of messages that ask nothing
 KEEPS = tuple(k / 20 for k in range(2, 15))
+WRONG = 2  # triples of a sentence, after which its others are left out
 DISTRACTORS = 6  # other queries that the memory could answer
 
 
 @dataclass(frozen=True)
 class Recorder(Judge):
-    """A judge that lets everything pass and remembers what it was asked."""
+    """A judge that lets the first `most` calls pass, whatever they are, and remembers what it was asked about them."""
 
     weights: tuple[float, ...] = ()
-    keep: float = 0.0
+    most: int = 1
     seen: list[tuple[float, ...]] = field(default_factory=list)
 
     def probability(self, features: Sequence[float]) -> float:
-        """Record; certain of everything."""
+        """Record; certain of everything up to the last."""
         self.seen.append(tuple(features))
-        return 1.0
+        return float(len(self.seen) <= self.most)
+
+    def at_most(self, features: Sequence[float]) -> float:
+        """After the last nothing is to be tried."""
+        return float(len(self.seen) < self.most)
 
 
 Decision = tuple[tuple[float, ...], bool]  # features, right
@@ -53,14 +58,24 @@ def write_decisions(model: LocalModel, seed: int, count: int, weighing: float) -
     decisions: list[Decision] = []
     for _ in range(count):
         context, told, speaker = teacher.situation()
-        recorder = Recorder(relation=weighing)
+        gold = {_key(t) for t in told.triples}
+        recorder = Recorder(relation=weighing, most=len(gold) + WRONG)  # there are as many wrong ones at least
         model.judges(write=recorder)
         said = tuple(c.removeprefix(f"{speaker}: ") for c in context) if speaker else tuple(context)
         known = tuple({t.subject for t in told.triples if t.subject not in told.text and t.subject != speaker})
         found = model.write(WriteRequest(told.text, said, known, speaker or ""))
-        gold = {_key(t) for t in told.triples}
-        decisions += [(features, _key(t) in gold) for features, t in zip(recorder.seen, found, strict=False)]
+        decisions += _up_to_wrong((features, _key(t) in gold) for features, t in zip(recorder.seen, found, strict=False))
     return decisions
+
+
+def _up_to_wrong(decisions: Iterable[Decision]) -> Iterator[Decision]:
+    """Those before, and the last of `WRONG` wrong ones: what would come after these, a search with a threshold hardly reaches."""
+    wrong = 0
+    for decision in decisions:
+        yield decision
+        wrong += not decision[1]
+        if wrong == WRONG:
+            return
 
 
 def _key(triple: Triple) -> tuple[str, str, str]:

@@ -1,0 +1,52 @@
+"""Calibration: what is recorded of the searches, and the judges fitted on it."""
+
+import random
+
+import pytest
+
+from memagent import Triple
+from memagent.model.decoding import Judge
+from memagent.training.calibrate import Recorder, calibration_error, fit_judge, write_decisions
+
+
+class Writer:
+    """Writes what it is given, as far as its judge lets it, and nothing that the judge would not let pass."""
+
+    def __init__(self, marks, invented):
+        self.marks, self.invented = marks, invented
+
+    def judges(self, write):
+        self.judge = write
+
+    def write(self, request):
+        found = []
+        for i in range(self.invented):
+            if self.judge.at_most((0.0,)) < self.judge.keep or self.judge.probability((float(i),)) < self.judge.keep:
+                break
+            found.append(Triple(f"name {i}", "likes", "tea"))
+        return found
+
+
+def test_a_sentence_is_recorded_up_to_its_second_wrong_triple(marks):
+    decisions = write_decisions(Writer(marks, 8), 1, 5, 3.0)
+    assert [(features[0], right) for features, right in decisions] == [(0.0, False), (1.0, False)] * 5
+    assert len(write_decisions(Writer(marks, 1), 1, 5, 3.0)) == 5
+
+
+def test_a_recorder_lets_no_more_pass_than_could_be_needed():
+    recorder = Recorder(most=2)
+    assert [(recorder.at_most(()), recorder.probability((float(i),))) for i in range(3)] == [(1.0, 1.0), (1.0, 1.0), (0.0, 0.0)]
+    assert recorder.seen == [(0.0,), (1.0,), (2.0,)]
+
+
+def test_a_judge_is_fitted_to_how_often_calls_are_right():
+    rng = random.Random(3)
+    truth = Judge((0.5, 2.0))
+    drawn = [(1.0, rng.gauss(0.0, 1.0)) for _ in range(2000)]
+    decisions = [(features, rng.random() < truth.probability(features)) for features in drawn]
+    judge = fit_judge(decisions[:1000], 3.0)
+    assert judge.weights == pytest.approx(truth.weights, abs=0.4)
+    assert judge.relation == 3.0
+    assert 0.25 <= judge.keep <= 0.5
+    assert calibration_error(judge, decisions[1000:]) < 0.08
+    assert calibration_error(Judge((-3.0, 0.0)), decisions[1000:]) > 0.3
