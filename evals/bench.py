@@ -89,7 +89,8 @@ class EvaluatedAgent(Agent):
 class Bench:
     """`agent()` opens an agent whose memory is empty; `limit` is the number of cases, None for all.
 
-    `thorough`: all cases, also those that take minutes. `crew`: processes among which `each` shares out the cases, None for this one alone.
+    `thorough`: all cases, also those that take minutes. `crew`: processes among which `each` shares out the cases, None for this one alone;
+    `jobs`: how many they are.
     """
 
     agent: FreshAgent
@@ -99,6 +100,7 @@ class Bench:
     seed: int = 0
     thorough: bool = False
     crew: Executor | None = None
+    jobs: int = 1
 
     def each(self, work: Callable[[Item, Bench], Result], cases: Sequence[Item], what: str) -> list[Result]:
         """`work(case, bench)` of every case, in their order; `work` is a function of a module, so that other processes find it."""

@@ -22,7 +22,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from evals.bench import Bench, Talker, progress
@@ -179,16 +179,17 @@ def prompted(
     made: list[Step] = []
     with bench.agent() as agent:
         model = agent.model
-        before = [_say(model, [edit.unrelated]) for edit in progress(edits, f"editing: {way}")]
+        say = cache(partial(_say, model))  # whose reply to the same texts is the same
+        before = [say((edit.unrelated,)) for edit in progress(edits, f"editing: {way}")]
         for step in steps(len(edits)):
             told, note = choose(edits[:step], model)
             now = zip(edits[:step], before, strict=False)
-            made.append(Step(f"T = {step}, {way}", tuple(_score(partial(_answer, model, told), *each) for each in now), note))
+            made.append(Step(f"T = {step}, {way}", tuple(_score(partial(_answer, say, told), *each) for each in now), note))
     return made
 
 
-def _answer(model: LanguageModel, told: Told, question: str) -> Reply:
-    return Reply(_say(model, [*told(question), question]))
+def _answer(say: Callable[[tuple[str, ...]], str], told: Told, question: str) -> Reply:
+    return Reply(say((*told(question), question)))
 
 
 def _prompt(model: LanguageModel, texts: Sequence[str]) -> list[int]:

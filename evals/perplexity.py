@@ -34,7 +34,7 @@ from evals.bench import Bench, Talker, progress
 from evals.case import CaseResult, DataFile, MissingData, Outcome, Row, Score
 from evals.scoring import interval, sample
 from evals.texts import REDOCRED
-from memagent import Agent, Memory
+from memagent import Agent, Memory, Triple
 from memagent.calls import render_query
 from memagent.errors import InvalidInput
 from memagent.memory import MiniLM
@@ -60,21 +60,47 @@ class Perplexity:
     needs: tuple[DataFile, ...] = (REDOCRED,)
 
     def run(self, bench: Bench) -> Outcome:
-        """Fill the memories from all documents, then score each."""
-        everything = read_documents(json.loads(bench.read(REDOCRED)), bench.ontology)
-        documents = sample(everything, bench.limit or DOCUMENTS, bench.seed)
+        """Read all documents, fill the memories of each process with all that was written and marked, then score the documents."""
+        documents = sample(read_documents(json.loads(bench.read(REDOCRED)), bench.ontology), bench.limit or DOCUMENTS, bench.seed)
         with bench.agent() as talker:
-            agent, model = _local(talker)
-            from evals.ways import Knowing, Passages, Shelf, write  # here, so that torch is not loaded where no model is
-
-            gold = agent.memory.in_namespace("gold")
-            fill(gold, [document.gold for document in documents])
-            read(agent, documents)
-            shelf = Shelf(Knowing(agent.memory), Knowing(gold), Passages(MiniLM(), everything))
-            written = [write(document, model, shelf) for document in progress(documents, self.name)]
-            notes = [f"{len(documents)} documents; the model wrote {agent.memory.count().triples} triples, people {gold.count().triples}"]
+            _local(talker)
+        own = [triple for triples in bench.each(read, documents, "perplexity: reading") for triple in triples]
+        parts = [Part(documents[i :: bench.jobs], documents, own) for i in range(bench.jobs)]
+        came = bench.each(write_part, parts, self.name)
+        written = [came[i % bench.jobs][0][i // bench.jobs] for i in range(len(documents))]
         scored = [measured(document, each) for document, each in zip(documents, written, strict=True)]
-        return Outcome(_rows(scored, bench.seed), [each.case() for each in scored], [*notes, _considered(written)])
+        return Outcome(_rows(scored, bench.seed), [each.case() for each in scored], [came[0][1], _considered(written)])
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The documents that one process scores, those of the whole run, and what the model wrote when it read these."""
+
+    documents: Sequence[Document]
+    run: Sequence[Document]
+    own: Sequence[Triple]
+
+
+def read(document: Document, bench: Bench) -> list[Triple]:
+    """What the agent writes when it reads the document, in an empty memory."""
+    with bench.agent() as agent:
+        return agent.remember(document.text, speaker="", source=document.title)
+
+
+def write_part(part: Part, bench: Bench) -> tuple[list[Written], str]:
+    """The documents of the part in every way, and how much is in the memories."""
+    from evals.ways import Knowing, Passages, Shelf, write  # here, so that torch is not loaded where no model is
+
+    everything = read_documents(json.loads(bench.read(REDOCRED)), bench.ontology)
+    with bench.agent() as talker:
+        agent, model = _local(talker)
+        agent.memory.add(part.own)
+        gold = agent.memory.in_namespace("gold")
+        fill(gold, [document.gold for document in part.run])
+        shelf = Shelf(Knowing(agent.memory), Knowing(gold), Passages(MiniLM(), everything))
+        written = [write(document, model, shelf) for document in progress(part.documents, "perplexity: scoring")]
+        wrote, marked = agent.memory.count().triples, gold.count().triples
+    return written, f"{len(part.run)} documents; the model wrote {wrote} triples, people {marked}"
 
 
 def _local(talker: Talker) -> tuple[Agent, LocalModel]:
@@ -89,12 +115,6 @@ def _local(talker: Talker) -> tuple[Agent, LocalModel]:
     if not isinstance(talker, Agent) or not isinstance(model, LocalModel) or isinstance(model, FewShotModel):
         raise MissingData("needs a model on this machine that has learnt the calls, for its probabilities")
     return talker, model
-
-
-def read(agent: Agent, documents: Sequence[Document]) -> None:
-    """Let the agent write what the documents state."""
-    for document in progress(documents, "perplexity: reading"):
-        agent.remember(document.text, speaker="", source=document.title)
 
 
 def fill(memory: Memory, marked: Iterable[Gold]) -> None:

@@ -48,8 +48,9 @@ def main(arguments: Sequence[str] | None = None, *, agents: FreshAgent | None = 
         if options.page:
             return _write_page(options.page)
         settings = _settings(options)
-        with crew(1 if agents else options.jobs) as helpers:
-            return run(options, settings, Bench(agents or fresh_agents(settings), crew=helpers))
+        jobs = 1 if agents else options.jobs
+        with crew(jobs) as helpers:
+            return run(options, settings, Bench(agents or fresh_agents(settings), crew=helpers, jobs=jobs))
     except (MemagentError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         if hint := getattr(error, "hint", ""):
