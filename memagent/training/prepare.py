@@ -29,6 +29,7 @@ from memagent.training.readers import (
     Report,
     Statement,
     read_docred,
+    read_docred_facts,
     read_fewrel,
     read_kamel,
     read_knowledgenet,
@@ -127,9 +128,9 @@ def _drawn(draw: Callable[[], Example]) -> Iterator[Example]:
 
 
 def real_facts(data: Path) -> Facts:
-    """KAMEL's facts with names that fit into a sentence."""
+    """KAMEL's and DocRED's facts with names that fit into a sentence."""
     facts: dict[str, list[tuple[str, str]]] = {}
-    for fact in read_kamel(data, Report()):
+    for fact in chain(read_kamel(data, Report()), read_docred_facts(data, Report())):
         if max(len(fact.subject), len(fact.objects[0])) <= MAX_FACT_NAME:
             facts.setdefault(fact.relation, []).append((fact.subject, fact.objects[0]))
     return facts
