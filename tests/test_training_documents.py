@@ -86,6 +86,16 @@ def test_a_long_document_is_taught_once_behind_what_stands_before(marks, rng):
     assert sum(piece.ids.count(marks.read_open) for piece in pieces) == 2
 
 
+def test_a_name_that_is_asked_for_is_not_cut(marks, rng, monkeypatch):
+    record = deepcopy(RECORD)
+    record["sents"][0][5:6] = ["Warsaw", "Oslo", "Warsaw"]
+    record["vertexSet"][1][0]["pos"] = [5, 8]
+    monkeypatch.setattr(documents, "STRETCH", 6)
+    first, second = examples(read(record), marks, rng)
+    assert marks.spell(first.ids).endswith("-->" + " Warsaw Oslo Warsaw})" + " Warsaw Oslo Warsaw")
+    assert [weight for _, weight in rows(marks, second)].count(0.0) == 1 + 8 + 2
+
+
 # ---- calls
 
 

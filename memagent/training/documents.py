@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from memagent.training.shards import Example
 from memagent.triples import Query
 
 CROWDED = 0.1  # share of answers that come more than `MAX_ANSWERS` at a time, from which on a form of query is never asked
-STRETCH = 64  # tokens of text that are taught at a time
+STRETCH = 64  # tokens of text that are taught at a time; a name that is asked for is not cut
 TAUGHT = 180  # tokens of a stretch with its calls, at most; the rest of an example is what stands before
 ANSWERS = 60  # tokens of the answers of one call, at most: a small model's window has room for no more
 MORE_QUERIES = (6, 3, 1)  # odds that one, two or three queries are asked where there are as many
@@ -79,29 +79,31 @@ def examples(document: Document, marks: Marks, rng: random.Random) -> Iterator[E
     """The document, a stretch at a time."""
     text = document.text
     ids, spans = marks.located(text)
-    calls = {place(text, spans, target): call_for(target, marks, rng) for target in document.gold.targets}
+    places = {place(text, spans, target): target for target in document.gold.targets}
+    calls = {i: call_for(target, marks, rng) for i, target in places.items()}
+    whole = {j for i, target in places.items() for j in range(i + 1, len(ids)) if spans[j][0] < target.span[1]}
     start = 0
     while start < len(ids):
-        stretch, end = _stretch(ids, start, calls, marks)
+        stretch, end = _stretch(ids, start, calls, whole, marks)
         room = MAX_TOKENS - 1 - len(stretch.ids)
         parts = Parts(marks).put([marks.begin, *ids[max(0, start - room) : start]])
         yield Example((*parts.ids, *stretch.ids), (*parts.weights, *stretch.weights))
         start = end
 
 
-def _stretch(ids: Sequence[int], start: int, calls: Mapping[int, ReadCall], marks: Marks) -> tuple[Parts, int]:
-    """Tokens of the text from `start` on with the calls before them, and where the next stretch begins."""
+def _stretch(ids: Sequence[int], start: int, calls: Mapping[int, ReadCall], whole: Set[int], marks: Marks) -> tuple[Parts, int]:
+    """Tokens of the text from `start` on with the calls before them, and where the next stretch begins: not at a token of `whole`."""
     parts = Parts(marks)
-    for i in range(start, min(len(ids), start + STRETCH)):
+    for i in range(start, len(ids)):
         more = Parts(marks)
         if i in calls:
             put_read(more, calls[i])
         more.put([ids[i]], TEXT_WEIGHT)
-        if i > start and len(parts.ids) + len(more.ids) > TAUGHT:
+        if i > start and i not in whole and (i >= start + STRETCH or len(parts.ids) + len(more.ids) > TAUGHT):
             return parts, i
         parts.ids += more.ids
         parts.weights += more.weights
-    return parts, min(len(ids), start + STRETCH)
+    return parts, len(ids)
 
 
 def call_for(target: Target, marks: Marks, rng: random.Random) -> ReadCall:
