@@ -47,6 +47,7 @@ SUBJECT_KINDS: dict[str, tuple[str, ...]] = {
     "age": ("person", "person", "pet_name"), "opening hours": ("organization",), "departure time": ("event", "thing"),
     "height": ("person", "place"), "website": ("organization", "person"), "instance of": ("thing", "product", "pet_name"),
     "nearest station": ("place", "organization"), "subclass of": ("thing", "taxon"), "nickname": ("person", "place", "team"),
+    "name": ("role",),
 }  # fmt: skip
 LOCATION_PAIRS = (
     ("owned_thing", "place_spot"),
@@ -55,6 +56,7 @@ LOCATION_PAIRS = (
     ("event", "place"),
     ("organization", "place"),
 )
+NAMES = frozenset({"name", "nickname", "named after"})  # whose object is a word rather than somebody
 LINKS = (" and ", " and ", ", and ", ", but ", ", ", " and also ", " and ")  # between two statements about one
 VOWEL = re.compile(r"(?i)^(?:[aeio]|un(?!i)|u(?!ni|se|sb|k)|hour|honest|heir|mba|x-?ray)")
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "next ", "this ")
@@ -127,6 +129,21 @@ def negated(template: str) -> str | None:
     return None
 
 
+_VERBS = {"is": "are", "was": "were", "has": "have", "lies": "lie", "stands": "stand", "belongs": "belong"}
+_SINGULAR = re.compile(rf"\{{s\}} ({'|'.join(_VERBS)})\b|\b(is|was) \{{s\}}")
+
+
+def agreeing(template: str, subject: Name) -> str:
+    """The template with the verb that the subject takes: "my keys are"."""
+    if subject.kind not in ("owned_thing", "thing") or not re.search(r"[^s]s$", subject.text):
+        return template
+
+    def plural(found: re.Match[str]) -> str:
+        return f"{{s}} {_VERBS[found[1]]}" if found[1] else f"{_VERBS[found[2]]} {{s}}"
+
+    return _SINGULAR.sub(plural, template).replace(" it ", " them ") if _SINGULAR.search(template) else template
+
+
 _SLOT = re.compile(r"\{(?:(an|a|on) )?(s|o|old|a)\}")
 
 
@@ -197,6 +214,8 @@ class Grammar:
         """A name that can stand on the left of the relation."""
         kinds = SUBJECT_KINDS.get(relation) or self.ontology[relation].domain or ("thing",)
         kind = self.rng.choice(kinds)
+        if kind == "role":
+            return self.role(whose="the ")
         if kind == "person" and relation in PERSONAL and self.rng.random() < 0.25:
             return self.around()
         return self._subject(kind)
@@ -211,9 +230,9 @@ class Grammar:
         word = self.rng.choice([w for group, words in self.kin_words.items() if group != "pet" for w in words])
         return Name.plain(f"my {word}", kind="person")
 
-    def role(self) -> Name:
-        """The dentist, our landlord."""
-        text = self.rng.choice(self.names.pools["role"])
+    def role(self, whose: str = "") -> Name:
+        """The dentist, our landlord; of those that begin with `whose`."""
+        text = self.rng.choice([role for role in self.names.pools["role"] if role.startswith(whose)])
         return Name(text, text.removeprefix("the "), kind="person")
 
     def object(self, relation: str, beside: str = "") -> Name:
@@ -276,7 +295,7 @@ class Grammar:
         return replace(fact, subject=replace(subject, text=f"{self.rng.choice(nouns)} {subject.text}"))
 
     def _told(self, template: str, fact: Fact, **slots: str) -> Told:
-        text = fill(template, {"s": fact.subject.text, "o": fact.object.text, **slots})
+        text = fill(agreeing(template, fact.subject), {"s": fact.subject.text, "o": fact.object.text, **slots})
         return Told(text, (self.triple(fact, text),), (fact,))
 
     def triple(self, fact: Fact, text: str) -> Triple:
@@ -474,7 +493,7 @@ class Grammar:
             return None
         template = self.rng.choice(templates)
         fact = self._suited(fact, template)
-        text = fill(template, {"s": fact.subject.text, "o": fact.object.text})
+        text = fill(agreeing(template, fact.subject), {"s": fact.subject.text, "o": fact.object.text})
         return Question(self.asked(text, fact), fact, inverse, yes_no, about)
 
     def plain_question(self, fact: Fact) -> Question | None:
@@ -490,7 +509,7 @@ class Grammar:
         while True:
             fact = self.fact()
             nouns = [noun for noun in _nouns(self.ontology[fact.relation]) if noun not in PLURAL]
-            if fact.object.kind and nouns and self.about(Fact(fact.object, "", fact.object)) != [""]:
+            if fact.object.kind and nouns and fact.relation not in NAMES and self.about(Fact(fact.object, "", fact.object)) != [""]:
                 noun = self.rng.choice(nouns)
                 return fact, self.rng.choice([f"the {noun} of {fact.subject.text}", f"{fact.subject.text}'s {noun}"])
 
