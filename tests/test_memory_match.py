@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from memagent import Match, Provenance, Query, Settings, Triple
 from memagent.errors import InvalidInput, OntologyError
 from memagent.memory import Askable, CharacterEmbedder, Counts, Memory
-from memagent.memory.spelling import edits
+from memagent.memory.spelling import edits, slips
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", "servers")
 
@@ -75,6 +75,8 @@ def test_edits_are_counted_as_in_the_usual_table(one, other):
         for before, meant in enumerate(other):
             row.append(min(above[before] + (letter != meant), above[before + 1] + 1, row[before] + 1))
     assert edits(one, other) == row[-1]
+    for most in range(4):
+        assert slips(one, other, most) == (row[-1] if row[-1] <= most else None)
 
 
 def test_a_name_with_another_number_is_not_near(memory):

@@ -102,11 +102,11 @@ def link(connection: Connection, space: int, names: Iterable[str], ids: Iterator
     return linked, fresh
 
 
-def owners(connection: Connection, space: int, names: Iterable[int]) -> dict[int, tuple[int, str]]:
-    """The entity and the spelling of each of these names, as far as they are in this namespace."""
-    query = "SELECT id, entity, text FROM name WHERE namespace = :space AND id IN :ids"
+def owners(connection: Connection, space: int, names: Iterable[int]) -> dict[int, tuple[int, str, str]]:
+    """The entity, the spelling and the key of each of these names, as far as they are in this namespace."""
+    query = "SELECT id, entity, text, key FROM name WHERE +namespace = :space AND id IN :ids"  # +: or SQLite reads the whole namespace
     rows = (row for some in chunks(names) for row in fetch(connection, query, {"space": space, "ids": some}))
-    return {name: (entity, spelt) for name, entity, spelt in rows}
+    return {name: (entity, spelt, name_key) for name, entity, spelt, name_key in rows}
 
 
 def mentions(connection: Connection, space: int, passage: str) -> list[Mention]:

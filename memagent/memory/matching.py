@@ -16,7 +16,7 @@ from memagent.memory import indexing, linking, relations
 from memagent.memory.composition import DEPTH, Walk, ways
 from memagent.memory.rows import Moment, Row, moment, provenance_of, select_rows
 from memagent.memory.space import Space
-from memagent.memory.spelling import edits, key, numerals
+from memagent.memory.spelling import key, numerals, slips
 from memagent.memory.values import Askable, AsOf
 from memagent.triples import Match, Query, Triple
 
@@ -96,16 +96,19 @@ def _near_entities(space: Space, name: str) -> dict[int, float]:
     ]
     with space.database.read() as connection:
         owners = linking.owners(connection, space.number, [number for number, _ in near])
+    name_key, numbers = key(name), numerals(name)
     found: dict[int, float] = {}
     letters: dict[int, int] = {}
+    most = SLIPS
     for number, score in near:
-        entity, spelt = owners.get(number, (0, ""))
-        if entity and numerals(spelt) == numerals(name):  # "Apollo 11" is no misspelling of "Apollo 12"
+        entity, spelt, spelt_key = owners.get(number, (0, "", ""))
+        if entity and numerals(spelt) == numbers:  # "Apollo 11" is no misspelling of "Apollo 12"
             found[entity] = max(score, found.get(entity, 0.0))
-            between = edits(key(name), key(spelt))
-            letters[entity] = min(between, letters.get(entity, between))
-    least = min(letters.values(), default=0)
-    return found if least > SLIPS else {entity: score for entity, score in found.items() if letters[entity] == least}
+            between = slips(name_key, spelt_key, most)
+            if between is not None:
+                letters[entity] = most = between  # one that is farther is not meant
+    least = min(letters.values(), default=None)
+    return {entity: score for entity, score in found.items() if letters.get(entity) == least}
 
 
 def _near(

@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
+from os.path import commonprefix
 
 MAX_MENTION_WORDS = 10
 
@@ -81,6 +82,18 @@ def find_all(text: str, name: str) -> list[tuple[int, int]]:
 def numerals(name: str) -> list[str]:
     """The numbers in a name, in order: names that differ in them are different."""
     return re.findall(r"\d+", name)
+
+
+def slips(one: str, other: str, most: int) -> int | None:
+    """`edits`, or None if they are more than `most`: nearly all pairs are told apart by their lengths and letters."""
+    same = len(commonprefix((one, other)))
+    one, other = one[same:], other[same:]
+    if same := len(commonprefix((one[::-1], other[::-1]))):
+        one, other = one[:-same], other[:-same]
+    if abs(len(one) - len(other)) > most or len(set(one) - set(other)) > most or len(set(other) - set(one)) > most:
+        return None
+    count = edits(one, other)
+    return count if count <= most else None
 
 
 def edits(one: str, other: str) -> int:
