@@ -2,7 +2,7 @@
 
 import pytest
 
-from evals import memory
+from evals import benchmarks, memory, report
 from evals.bench import Bench, fresh_agents
 from evals.rivals import Graph, PaperLoop
 from memagent.memory import CharacterEmbedder
@@ -38,3 +38,10 @@ def test_rivals_answer(make):
     rival.add([("Anna", "likes", "tea"), ("Anna", "owns", "a cat"), ("Bob", "likes", "jazz")])
     assert rival.answers("Anna", "likes") == ["tea"]
     rival.close()
+
+
+def test_the_page_has_the_figures_of_the_result():
+    """`python -m evals.benchmarks` makes it so."""
+    text = benchmarks.PAGE.read_text(encoding="utf-8")
+    assert benchmarks.filled(text, report.read(benchmarks.RESULT)) == text
+    assert benchmarks.PICTURE.read_bytes().startswith(b"\x89PNG")
