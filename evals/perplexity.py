@@ -10,7 +10,7 @@ Rows, all over the same tokens of text:
   memory off      the read adapter, no calls; `target ratio` is a row's TARGET perplexity over this one's
   RAG             the read adapter; before each quarter of a window the sentences of all other documents that are nearest to the text
                   just before it, as many of the three best as there is room for
-  own memory      what the model itself wrote when it read the documents of the run, the present one too, as in the paper
+  own memory      what the model itself wrote when it read the documents of the run, each by itself, the present one too, as in the paper
   oracle: ...     what people marked in these documents: their triples in the memory; the places of the calls besides (made for
                   certain); the queries besides; and nothing but the right name as the answer
 A call is considered wherever the model gives its opening 0.01 or more, which does not depend on what follows. Call and no call are
@@ -62,8 +62,6 @@ class Perplexity:
     def run(self, bench: Bench) -> Outcome:
         """Read all documents, fill the memories of each process with all that was written and marked, then score the documents."""
         documents = sample(read_documents(json.loads(bench.read(REDOCRED)), bench.ontology), bench.limit or DOCUMENTS, bench.seed)
-        with bench.agent() as talker:
-            _local(talker)
         own = [triple for triples in bench.each(read, documents, "perplexity: reading") for triple in triples]
         parts = [Part(documents[i :: bench.jobs], documents, own) for i in range(bench.jobs)]
         came = bench.each(write_part, parts, self.name)
@@ -83,7 +81,8 @@ class Part:
 
 def read(document: Document, bench: Bench) -> list[Triple]:
     """What the agent writes when it reads the document, in an empty memory."""
-    with bench.agent() as agent:
+    with bench.agent() as talker:
+        agent, _ = _local(talker)
         return agent.remember(document.text, speaker="", source=document.title)
 
 

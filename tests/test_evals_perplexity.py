@@ -275,9 +275,9 @@ def run(tmp_path, monkeypatch):
     path = tmp_path / "redocred" / "test_revised.json"
     path.parent.mkdir()
 
-    def run(model, *records):
+    def run(model, *records, jobs=1):
         path.write_text(json.dumps(records), encoding="utf-8")
-        return Perplexity().run(Bench(fresh_agents(settings, model), data=tmp_path))
+        return Perplexity().run(Bench(fresh_agents(settings, model), data=tmp_path, jobs=jobs))
 
     return run
 
@@ -286,10 +286,16 @@ def figures(outcome, column: str) -> dict[str, float]:
     return {row.label: row.scores[column].value for row in outcome.rows}
 
 
-def test_a_model_that_knows_nothing_is_as_perplexed_as_it_has_tokens(model, run):
+@pytest.fixture
+def ignorant(model):
+    """A model to which all tokens are alike."""
     network = deepcopy(model.networks.under(""))
     torch.nn.init.zeros_(network.lm_head.weight)
-    outcome = run(LocalModel(Networks(network), model.marks, Limits(), ONTOLOGY), RECORD)
+    return LocalModel(Networks(network), model.marks, Limits(), ONTOLOGY)
+
+
+def test_a_model_that_knows_nothing_is_as_perplexed_as_it_has_tokens(model, ignorant, run):
+    outcome = run(ignorant, RECORD)
     size = len(model.marks.tokenizer) - len(model.marks.ids)
     for column in perplexity.KINDS:
         assert {round(value, 2) for value in figures(outcome, column).values()} == {size}
@@ -297,6 +303,13 @@ def test_a_model_that_knows_nothing_is_as_perplexed_as_it_has_tokens(model, run)
     assert figures(outcome, "overall bits/byte")[OFF] == pytest.approx(math.log2(size) * len(ids) / 81, rel=1e-5)
     assert set(figures(outcome, "target ratio").values()) == {1.0}
     assert "calls considered in 0 places" in outcome.notes[1]
+
+
+def test_documents_that_are_shared_out_come_back_in_their_order(ignorant, run):
+    records = [{**RECORD, "title": title} for title in ("one", "two", "three")]
+    outcome = run(ignorant, *records, jobs=2)
+    assert [case.name for case in outcome.cases] == ["one", "two", "three"]
+    assert outcome.notes[0].startswith("3 documents")
 
 
 def test_gold_reaches_no_row_but_the_oracles(model, run):
