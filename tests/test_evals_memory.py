@@ -19,6 +19,8 @@ def test_the_suite_compares_all_on_the_same_questions(monkeypatch, capsys):
     monkeypatch.setattr(memory, "MiniLM", CharacterEmbedder)
     monkeypatch.setattr(memory.StoreOfItems, "most", 20)
     monkeypatch.setattr(memory, "EMBEDDED", 20)
+    monkeypatch.setattr(memory, "QUESTIONS", 30)
+    monkeypatch.setattr(memory, "ONLINE", 20)
     outcome = memory.MemorySuite().run(Bench(fresh_agents, limit=60))
     assert [case.kind for case in outcome.cases] == ["memagent", "paper", "networkx", "InMemoryStore", "chroma"]
     ours = outcome.cases[0].details
