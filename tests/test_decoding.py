@@ -250,6 +250,15 @@ def test_a_triple_that_no_judge_would_keep_is_not_scored(random_model, few_tripl
     assert max(scored) <= HOPES
 
 
+def test_relations_that_the_second_opinion_has_not_learnt_can_be_written(random_model, few_triples):
+    class Unlearnt(Guesses):
+        names = (NOTHING, "unheard of")
+
+    triples = random_model(1, second=Unlearnt()).write(REQUESTS[0])
+    check_write(REQUESTS[0], triples)
+    assert len(triples) == 3
+
+
 def test_without_a_bound_everything_hoped_is_scored():
     """Where likelier names make a call less likely right, nothing is known before they are scored."""
     assert replace(YES, weights=(-9.0, 0.0, -1.0, 0.0, 0.0, 0.0)).at_most((1.0, 0.0, 0.0, 0.0, 0.0, 0.0)) == 1.0

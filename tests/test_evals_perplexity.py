@@ -2,6 +2,8 @@
 
 import json
 import math
+import pickle
+from concurrent.futures import Executor
 from copy import deepcopy
 
 import pytest
@@ -275,9 +277,9 @@ def run(tmp_path, monkeypatch):
     path = tmp_path / "redocred" / "test_revised.json"
     path.parent.mkdir()
 
-    def run(model, *records, jobs=1):
+    def run(model, *records, **others):
         path.write_text(json.dumps(records), encoding="utf-8")
-        return Perplexity().run(Bench(fresh_agents(settings, model), data=tmp_path, jobs=jobs))
+        return Perplexity().run(Bench(fresh_agents(settings, model), data=tmp_path, **others))
 
     return run
 
@@ -305,9 +307,16 @@ def test_a_model_that_knows_nothing_is_as_perplexed_as_it_has_tokens(model, igno
     assert "calls considered in 0 places" in outcome.notes[1]
 
 
+class Parcels(Executor):
+    """What other processes get and give back, without them."""
+
+    def map(self, function, cases):
+        return (pickle.loads(pickle.dumps(function(pickle.loads(pickle.dumps(case))))) for case in cases)
+
+
 def test_documents_that_are_shared_out_come_back_in_their_order(ignorant, run):
     records = [{**RECORD, "title": title} for title in ("one", "two", "three")]
-    outcome = run(ignorant, *records, jobs=2)
+    outcome = run(ignorant, *records, jobs=2, crew=Parcels())
     assert [case.name for case in outcome.cases] == ["one", "two", "three"]
     assert outcome.notes[0].startswith("3 documents")
 

@@ -1,9 +1,8 @@
 """Grounded decoding: calls that name only what is there.
 
-A write call is searched slot by slot (subject, relation, object) among the spans of the focus sentence, the known entities, the
-speaker and the relations of the ontology; no name may contradict the domain or range of its relation. A read call is chosen among
-the queries that the memory could answer, against everything else that could be asked about the same entities. Both are well-formed
-by construction, whatever the weights.
+A write call is searched triple by triple among the spans of the focus sentence, the known entities, the speaker and the relations of
+the ontology; no name may contradict the domain or range of its relation. A read call is chosen among the queries that the memory could
+answer, against everything else that could be asked about the same entities. Both are well-formed by construction, whatever the weights.
 
 Works on any `Scorer`: something that gives log-probabilities of continuations. Knows nothing about stores.
 """
@@ -138,6 +137,7 @@ READ_JUDGE = Judge((2.0, 0.5, 1.0, 0.2, -0.1, 0.3))
 PAIRS = 60  # pairs of names, the likeliest of the second opinion, that are tried
 RELATIONS = 8  # of each pair, the likeliest of the second opinion
 HOPES = 16  # of all these triples, the likeliest that may be kept: the language model scores them
+UNLEARNT_PAIRS = 4  # pairs that are tried with relations which the second opinion has not learnt, of an ontology of one's own say
 Names = tuple[str, str, str]  # subject, relation, object
 
 
@@ -160,6 +160,7 @@ class Sentence:
     speaker: str
     stated: Stated | None
     hopes: tuple[Names, ...]  # what it may state, the second opinion's likeliest first
+    unlearnt: tuple[Names, ...]  # what else it may state, of which the second opinion knows only that the names are connected
 
     def near(self, name: str) -> bool:
         """Whether a name is no name of the context."""
@@ -223,10 +224,10 @@ class WriteSearch:
     def _sentence(self, focus: str, names: Sequence[str], here: frozenset[str], speaker: str) -> Sentence:
         ids = dict(zip(names, map(tuple, self.marks.texts(names)), strict=True))
         if self.second is None:
-            return Sentence(ids, here, speaker, None, ())
+            return Sentence(ids, here, speaker, None, (), ())
         near = [name for name in names if name in here or name == speaker]
         stated = self.second.stated(focus, near, [name for name in names if name not in near], speaker)
-        return Sentence(ids, here, speaker, stated, tuple(self._hopes(stated)))
+        return Sentence(ids, here, speaker, stated, tuple(self._hopes(stated)), tuple(self._unlearnt(stated)))
 
     def _hopes(self, stated: Stated) -> list[Names]:
         """What the second opinion holds likeliest, likeliest first."""
@@ -235,6 +236,10 @@ class WriteSearch:
             table = [(logprob, name) for name, logprob in stated.relations(subject, target).items() if name in self._relation_tokens]
             likely += [(logprob, (subject, name, target)) for logprob, name in nlargest(RELATIONS, table)]
         return [names for _, names in sorted(likely, key=lambda entry: -entry[0])]
+
+    def _unlearnt(self, stated: Stated) -> list[Names]:
+        pairs = stated.likeliest(UNLEARNT_PAIRS)
+        return [(s, relation, o) for s, o in pairs for relation in self._relation_tokens if relation not in stated.relations(s, o)]
 
     def _best(self, scorer: Scorer, sentence: Sentence, step: Step) -> Candidate | None:
         """The likeliest next triple."""
@@ -266,7 +271,7 @@ class WriteSearch:
             at_most = self.judge.at_most(step.features(0.0, names, sentence.opinions(names)))
             return at_most >= self.judge.keep and self._allowed(names, sentence, step)
 
-        tried = list(islice(filter(open_, sentence.hopes), HOPES))
+        tried = [*islice(filter(open_, sentence.hopes), HOPES), *filter(open_, sentence.unlearnt)]
         ids, side = sentence.ids, self.marks.side
         scored = scorer.score([(*ids[s], side, *self._relation_tokens[r], *ids[o]) for s, r, o in tried]) if tried else []
         return [self._candidate(names, s.tokens, s.total, s.following) for names, s in zip(tried, scored, strict=True)]
