@@ -149,7 +149,7 @@ class ChromaDocuments:
     name = "chroma"
     quick = True
     most: int | None = 100_000
-    why = "a vector a triple, of which two cores index some hundred a second"
+    why = "a vector a triple, of which it indexes a thousand a second"
 
     def __init__(self, embedder: Embedder, folder: Path) -> None:
         self.embedder = embedder
