@@ -44,6 +44,13 @@ def test_a_composed_relation_that_is_symmetric_answers_both_ways(memory):
     assert Askable("sibling") in memory.askable("Eve")
 
 
+def test_children_of_one_parent_are_siblings_and_nobody_is_their_own(memory):
+    memory.add([Triple("Ann", "mother", "Eve"), Triple("Eve", "daughter", "Cleo")])
+    assert {m.answer for m in memory.match(Query("Ann", "sibling", None))} == {"Cleo"}
+    assert {m.answer for m in memory.match(Query(None, "sibling", "Ann"))} == {"Cleo"}
+    assert memory.match(Query("Eve", "sibling", None)) == []
+
+
 def test_rules_use_rules_and_repeated_steps(memory):
     place = "located in the administrative territorial entity"
     memory.add(
