@@ -54,16 +54,28 @@ def failures(cases: Iterable[CaseResult]) -> str:
     return "\n".join(line for case in cases if case.failures for line in (case.name, *(f"    {text}" for text in case.failures)))
 
 
-def document(suite: str, outcome: Outcome, circumstances: Mapping[str, Any]) -> dict[str, Any]:
-    """A result as plain JSON; `circumstances` say under which model, seed, data, versions it was made."""
+def document(suite: str, outcome: Outcome, circumstances: Mapping[str, Any], *, texts: bool = True) -> dict[str, Any]:
+    """A result as plain JSON; `circumstances` say under which model, seed, data, versions it was made.
+
+    Without `texts` a case keeps its name, its kind and its numbers: sentences of data sets stay out of what is published.
+    """
     return {
         "format": FORMAT,
         "suite": suite,
         **circumstances,
         "rows": [{"label": row.label, "detail": row.detail, "scores": dict(_plain(row))} for row in outcome.rows],
         "notes": list(outcome.notes),
-        "cases": [{"name": case.name, "kind": case.kind, **case.details} for case in outcome.cases],
+        "cases": [{"name": case.name, "kind": case.kind, **(case.details if texts else _numbers(case.details))} for case in outcome.cases],
     }
+
+
+def _numbers(value: Any) -> Any:
+    """The same without strings, and without what holds nothing else."""
+    if isinstance(value, Mapping):
+        return {key: kept for key, each in value.items() if (kept := _numbers(each)) not in (None, {}, [])}
+    if isinstance(value, list | tuple):
+        return [kept for each in value if (kept := _numbers(each)) not in (None, {}, [])]
+    return None if isinstance(value, str) else value
 
 
 def _plain(row: Row) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -68,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--model", metavar="NAME", help="model instead of MEMAGENT_MODEL or the embedded one")
     options.add_argument("--adapters", metavar="DIR", help="its adapters")
     options.add_argument("--out", type=Path, metavar="DIR", help="write <suite>.json there, plots and report.html")
+    options.add_argument("--no-text", action="store_true", help="leave texts out of <suite>.json: numbers only, no sentence of a data set")
     options.add_argument("--limit", type=_positive, metavar="N", help="at most N cases a suite")
     options.add_argument("--seed", type=int, default=0, metavar="N", help="for drawing cases and for the intervals (0)")
     options.add_argument(
@@ -97,7 +98,7 @@ def run(options: argparse.Namespace, settings: Settings, bench: Bench) -> int:
         _show(suite, outcome, seconds, options.verbose)
         if options.out is not None:
             known = {**circumstances(suite, bench, settings), "jobs": options.jobs, "seconds": seconds}
-            print(f"  written to {report.write(options.out, report.document(suite.name, outcome, known))}\n")
+            print(f"  written to {report.write(options.out, report.document(suite.name, outcome, known, texts=not options.no_text))}\n")
     if options.out is not None and any(options.out.glob("*.json")):
         _write_page(options.out)
     return status

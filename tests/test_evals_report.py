@@ -100,3 +100,11 @@ def test_each_result_has_a_picture(tmp_path: Path) -> None:
     html = page.write(tmp_path).read_text(encoding="utf-8")
     assert (tmp_path / "chat.png").read_bytes().startswith(b"\x89PNG")
     assert html.count("data:image/png;base64,") == 2  # light and dark
+
+
+def test_without_texts_a_case_keeps_its_numbers() -> None:
+    details = {"turn": "told by a data set", "written": [["Anna", 0.5], ["no number"]], "stage": None, "right": True}
+    outcome = Outcome([], [CaseResult("7", "edit", details)])
+    (bare,) = report.document("editing", outcome, {}, texts=False)["cases"]
+    assert bare == {"name": "7", "kind": "edit", "written": [[0.5]], "right": True}
+    assert report.document("editing", outcome, {})["cases"][0]["turn"] == "told by a data set"
