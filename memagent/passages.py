@@ -1,7 +1,8 @@
 """Text into passages, and passages into focus sentences with what precedes them.
 
 A passage is a paragraph (or a message); a focus sentence is one sentence of it, the unit of a write call. Offsets are characters
-of the passage. Splitting is by rules for Western punctuation; initials, titles and usual abbreviations do not end a sentence.
+of the passage. Splitting is by rules for Western punctuation; initials, titles and usual abbreviations do not end a sentence. A question
+and a few words after it ("Where was she born? In Oslo.") are one focus: neither says anything alone.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 MAX_FOCUS = 400  # characters; a longer sentence is cut at a comma or space, so that a call stays within the model's reach
+REPLY_WORDS = 6  # the most that a reply has which belongs to the question before it
 _BOUNDARY = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|\n+")
 _PLAIN_WORD = re.compile(r"(?:\b[a-z]{3,}|[!?])[.!?…)\]]*$")  # after it even a small letter begins a sentence, as people type in a chat
 _NO_END = re.compile(
@@ -39,7 +41,24 @@ def passages(text: str) -> Iterator[str]:
 
 
 def sentences(passage: str) -> Iterator[tuple[int, int]]:
-    """(start, end) of each sentence, without outer white space."""
+    """(start, end) of each sentence, without outer white space; of a question with the few words that reply to it."""
+    asked: tuple[int, int] | None = None
+    for start, end in _sentences(passage):
+        text = passage[start:end]
+        if asked and not text.endswith("?") and len(text.split()) <= REPLY_WORDS:
+            yield asked[0], end
+            asked = None
+            continue
+        if asked:
+            yield asked
+        asked = (start, end) if text.endswith("?") else None
+        if not asked:
+            yield start, end
+    if asked:
+        yield asked
+
+
+def _sentences(passage: str) -> Iterator[tuple[int, int]]:
     start = 0
     for found in _BOUNDARY.finditer(passage):
         end = found.end()

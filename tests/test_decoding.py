@@ -23,7 +23,7 @@ from memagent.ontology import Ontology, default_ontology
 
 RELATIONS = ("residence", "date of birth", "capital", "employer", "sister", "likes")
 ONTOLOGY = Ontology(default_ontology()[name] for name in RELATIONS)
-YES, NO = (Judge((5.0, 0.0, 1.0, 0.0, 0.0, 0.0), keep=keep) for keep in (0.0, 1.1))
+YES, NO = (Judge((5.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0), keep=keep) for keep in (0.0, 1.1))
 EAGER, SHY = Limits(YES, YES), Limits(NO, NO)
 SEEDS = range(3)
 REQUESTS = (
@@ -237,12 +237,12 @@ def scored(monkeypatch):
 
 def test_a_triple_that_no_judge_would_keep_is_not_scored(random_model, few_triples, scored):
     """The second opinion holds it as unlikely as the judge asks; one pass a triple for the others."""
-    fond = replace(YES, weights=(5.0, 0.0, 1.0, 1.0, 0.0, 0.0))
-    likeliest = fond.at_most((1.0, 0.0, 0.0, -1.0, 0.0, 0.0))
+    fond = replace(YES, weights=(5.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0))
+    likeliest = fond.at_most((1.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0))
     model = random_model(1, Limits(replace(fond, keep=likeliest + 1e-6)), Guesses())
     assert model.write(REQUESTS[0]) == []
     assert scored == []
-    model.judges(write=replace(fond, weights=(5.0, 0.0, 0.0, 1.0, 0.0, 0.0), keep=likeliest))
+    model.judges(write=replace(fond, weights=(5.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0), keep=likeliest))
     triples = model.write(REQUESTS[0])
     second = Guesses().stated(REQUESTS[0].focus, spans(REQUESTS[0].focus), ["user"], "user")
     assert [second.relations(t.subject, t.object)[t.relation] for t in triples] == [-1.0] * 3
@@ -261,7 +261,7 @@ def test_relations_that_the_second_opinion_has_not_learnt_can_be_written(random_
 
 def test_without_a_bound_everything_hoped_is_scored():
     """Where likelier names make a call less likely right, nothing is known before they are scored."""
-    assert replace(YES, weights=(-9.0, 0.0, -1.0, 0.0, 0.0, 0.0)).at_most((1.0, 0.0, 0.0, 0.0, 0.0, 0.0)) == 1.0
+    assert replace(YES, weights=(-9.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0)).at_most((1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)) == 1.0
 
 
 # ---- read calls

@@ -26,7 +26,7 @@ from memagent.training.readers.documents import Target, place, read_documents
 
 RELATIONS = ("residence", "place of birth", "capital", "sister", "spouse")
 ONTOLOGY = Ontology(default_ontology()[name] for name in RELATIONS)
-EAGER = Judge((5.0, 0.0, 1.0, 0.0, 0.0, 0.0), keep=0.0)
+EAGER = Judge((5.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0), keep=0.0)
 TEXT = "Anna lives in Oslo. My sister Anna has a cat called Miso. Marie Curie was born in Warsaw, and she worked in Paris with Pierre. " * 3
 BORN, CAPITAL = Query("Marie Curie", "place of birth", None), Query(None, "capital", "Oslo")
 

@@ -31,12 +31,13 @@ from memagent.ontology import Ontology, default_ontology
 from memagent.training import cli
 from memagent.training.examples import Parts, reply_turn, user_turn, write_example
 from memagent.training.finetune import Tuning
+from memagent.training.prepare import mixer
 from memagent.training.shards import Example, Shard, write_shard
 
 torch.set_num_threads(1)
 RELATIONS = ("residence", "place of birth", "capital", "sister", "likes")
 ONTOLOGY = Ontology(default_ontology()[name] for name in RELATIONS)
-EAGER = Limits(*[Judge((5.0, 0.0, 1.0, 0.0, 0.0, 0.0), keep=0.0)] * 2)
+EAGER = Limits(*[Judge((5.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0), keep=0.0)] * 2)
 TEXTS = [" Anna lives in Oslo. Where does my sister live? user: assistant: I don't know.", "\n({MEM_READ( >> )--> ; })"]
 
 
@@ -185,12 +186,12 @@ def write_shards(folder, marks):
     """Statements with their calls, and questions with theirs."""
     pairs = [(name, place) for name in NAMES for place in PLACES]
     yield write_shard(folder / "write", (write_example(marks, [], f"{n} lives in {p}.", [Triple(n, "residence", p)]) for n, p in pairs))
-    for name in ("real", "distant", "talk"):
+    for name in mixer()["write"].keys() - {"write"}:
         yield write_shard(folder / name, [write_example(marks, [], "Hello!", [])])
     asked = [user_turn(Parts(marks).put([marks.begin]), f"Where does {n} live?") for n, _ in pairs]
     calls = [ReadCall((Query(n, "residence", None),), (p,)) for n, p in pairs]
     replies = [reply_turn(parts, [call], f"{p}.").example() for parts, call, (_, p) in zip(asked, calls, pairs, strict=True)]
-    for name in ("conversation", "running", "dialogue"):
+    for name in mixer()["read"]:
         yield write_shard(folder / name, replies)
 
 

@@ -56,7 +56,7 @@ def test_what_is_denied_is_taught_as_nothing_between_the_very_names():
     assert ("", NOTHING, "cats") in named(reading)
 
 
-@pytest.mark.parametrize("kind", ["told", "denied", "asked", "kin", "spoken"])
+@pytest.mark.parametrize("kind", ["told", "several", "denied", "changed", "replied", "asked", "steps", "answered", "spoken"])
 def test_lessons_point_at_places_of_their_text(kind):
     lessons = Lessons(3, "train")
     drawn = [reading for _ in range(40) if (reading := getattr(lessons, kind)())]
@@ -65,7 +65,7 @@ def test_lessons_point_at_places_of_their_text(kind):
         assert all(span == WHOLE or reading.text[span[0] : span[1]].strip() for span in reading.spans)
         assert {i for pair in reading.pairs for i in pair[:2]} | {i for i, _ in reading.asked} <= set(range(len(reading.spans)))
     labels = {label for reading in drawn for _, label in reading.asked} | {p[2] for r in drawn for p in r.pairs}
-    assert (labels - {NOTHING} == set()) == (kind in ("spoken", "denied"))
+    assert (labels - {NOTHING} == set()) == (kind in ("spoken", "denied", "answered"))
 
 
 def test_the_shipped_form_says_what_the_trained_one_does(tmp_path):
@@ -84,8 +84,8 @@ def test_the_shipped_form_says_what_the_trained_one_does(tmp_path):
     names = [reading.text[start:end] or "user" for start, end in reading.spans]
     batch = Batch.of([reading], tokenizer, encoder.classes)
     with torch.inference_mode():
-        states = encoder.states(batch.ids, batch.mask)
-        wanted = encoder.pairs(states, batch.pairs[:, 0], batch.pairs[:, 1:3], batch.pairs[:, 3:5]).log_softmax(-1)
+        read = encoder.read(batch.ids, batch.mask)
+        wanted = encoder.pairs(read, batch.pairs[:, 0], batch.pairs[:, 1:3], batch.pairs[:, 3:5]).log_softmax(-1)
     sentence = scorer.stated(FOCUS, [name for name in names if name != "Bob"], ["Bob"], "user")
     for (i, j, _), row in zip(reading.pairs, wanted, strict=True):
         table = sentence.relations(names[i], names[j])
@@ -99,7 +99,7 @@ def test_the_shipped_form_says_what_the_trained_one_does(tmp_path):
     question = Reading("Anna. Where does my sister live?", (WHOLE, (0, 4)), asked=((0, "sister"), (1, "residence")))
     batch = Batch.of([question], tokenizer, encoder.classes)
     with torch.inference_mode():
-        wanted = encoder.questions(encoder.states(batch.ids, batch.mask), batch.asked[:, 0], batch.asked[:, 1:3]).log_softmax(-1)
+        wanted = encoder.questions(encoder.read(batch.ids, batch.mask), batch.asked[:, 0], batch.asked[:, 1:3]).log_softmax(-1)
     tables = scorer.asked("Where does my sister live?", ["Anna"], "user")
     assert torch.tensor(list(tables["Anna"].values())) == pytest.approx(wanted[1], abs=0.02)
     assert set(scorer.asked("Where do I live?", ["user", "Anna"], "user")) == {"user", "Anna"}

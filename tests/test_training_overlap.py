@@ -92,7 +92,7 @@ def test_the_second_opinion_is_not_taught_sentences_of_the_suite(monkeypatch):
 
     lessons = Lessons(1, "train", overlap=Overlap([("chat suite", "Where do I live now?")]))
     drawn = iter([Reading("where do I live now", ()), Reading("Where is my home?", ())])
-    for kind in ("told", "denied", "asked", "kin", "spoken"):
+    for kind in ("told", "several", "denied", "changed", "replied", "asked", "steps", "answered", "spoken"):
         monkeypatch.setattr(lessons, kind, lambda: next(drawn))
     assert lessons.draw().text == "Where is my home?"
 

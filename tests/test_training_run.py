@@ -161,7 +161,7 @@ def trained(tmp_path_factory, tiny_tokenizer, marks):
 
 def test_adapters_load_beside_their_base_and_differ(trained, tmp_path, monkeypatch):
     cli.main(["pack", "--run", str(trained), "--out", str(tmp_path / "packed"), "--threads", "1"])
-    judge = Judge((0.0,) * 6, keep=0.0)
+    judge = Judge((0.0,) * 7, keep=0.0)
     (tmp_path / "packed" / "calibration.json").write_text(json.dumps(asdict(Limits(judge, judge))))
     assert Limits.load(tmp_path / "packed" / "calibration.json") == Limits(judge, judge)
     assert Limits.load(tmp_path / "calibration.json") == Limits()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from heapq import nlargest
 from itertools import islice
 from typing import Protocol
@@ -130,10 +130,12 @@ class Judge:
         return self.probability(features) if self.weights[2] >= 0.0 else 1.0
 
 
-# Features of a write: 1, log P(a triple comes here), log P(its names), the scorer's log P(relation) and log P(nothing), later triple.
-WRITE_JUDGE = Judge((2.0, 1.0, 0.5, 0.3, -0.2, 0.0))
-# Features of a read: 1, log P(a call opens), log share of the query, the scorer's log P(relation), log P(nothing), distance to the best.
-READ_JUDGE = Judge((2.0, 0.5, 1.0, 0.2, -0.1, 0.3))
+# Features of a write: 1, log P(a triple comes here), log P(its names), the scorer's log P(relation) and log P(nothing), later triple,
+# and whether an earlier one has the same object.
+WRITE_JUDGE = Judge((2.0, 1.0, 0.5, 0.3, -0.2, 0.0, 0.0))
+# Features of a read: 1, log P(a call opens), log share of the query, the scorer's log P(relation), log P(nothing), distance to the best,
+# and whether something was answered already.
+READ_JUDGE = Judge((2.0, 0.5, 1.0, 0.2, -0.1, 0.3, 0.0))
 PAIRS = 60  # pairs of names, the likeliest of the second opinion, that are tried
 RELATIONS = 8  # of each pair, the likeliest of the second opinion
 HOPES = 16  # of all these triples, the likeliest that may be kept: the language model scores them
@@ -161,6 +163,7 @@ class Sentence:
     stated: Stated | None
     hopes: tuple[Names, ...]  # what it may state, the second opinion's likeliest first
     unlearnt: tuple[Names, ...]  # what else it may state, of which the second opinion knows only that the names are connected
+    alone: dict[Names, float] = field(default_factory=dict)  # log-probabilities of triples as the first of the call
 
     def near(self, name: str) -> bool:
         """Whether a name is no name of the context."""
@@ -184,8 +187,8 @@ class Step:
 
     def features(self, logprob: float, names: Names, opinions: Mapping[str, float]) -> tuple[float, ...]:
         """Of these names as the next triple, as `WRITE_JUDGE` has them."""
-        later = float(bool(self.found))
-        return (1.0, self.coming, logprob, _opinion(opinions, names[1]), opinions.get(NOTHING, 0.0), later)
+        later, again = float(bool(self.found)), float(any(_overlap(names[2], earlier[2]) for earlier in self.found))
+        return (1.0, self.coming, logprob, _opinion(opinions, names[1]), opinions.get(NOTHING, 0.0), later, again)
 
 
 class WriteSearch:
@@ -274,7 +277,11 @@ class WriteSearch:
         tried = [*islice(filter(open_, sentence.hopes), HOPES), *filter(open_, sentence.unlearnt)]
         ids, side = sentence.ids, self.marks.side
         scored = scorer.score([(*ids[s], side, *self._relation_tokens[r], *ids[o]) for s, r, o in tried]) if tried else []
-        return [self._candidate(names, s.tokens, s.total, s.following) for names, s in zip(tried, scored, strict=True)]
+        found = [self._candidate(names, s.tokens, s.total, s.following) for names, s in zip(tried, scored, strict=True)]
+        # The model has learnt triples in the order of the sentence: one that was passed over is not to suffer for coming late.
+        found = [replace(c, logprob=max(c.logprob, sentence.alone.get(c.names, -math.inf))) for c in found]
+        sentence.alone.update({c.names: c.logprob for c in found})
+        return found
 
     def _slot_by_slot(self, scorer: Scorer, sentence: Sentence, step: Step) -> list[Candidate]:
         """What the language model alone would write."""
@@ -307,6 +314,12 @@ def _opinion(table: Mapping[str, float], relation: str) -> float:
 def _apart(one: str, other: str) -> bool:
     """Whether two names are not the same stretch of text."""
     return one.casefold() != other.casefold()
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether one name is a part of the other."""
+    one, other = one.casefold(), other.casefold()
+    return one in other or other in one
 
 
 def _log_share(following: Tensor, one: int, other: int) -> float:
@@ -356,7 +369,14 @@ class ReadSearch:
         return (*subject, marks.side, *relation, marks.side, *target, marks.read_answer)
 
     def choose(
-        self, scorer: Scorer, question: str, askable: Sequence[Query], entities: Sequence[str], speaker: str = SPEAKER
+        self,
+        scorer: Scorer,
+        question: str,
+        askable: Sequence[Query],
+        entities: Sequence[str],
+        speaker: str = SPEAKER,
+        *,
+        answered: bool = False,
     ) -> ReadChoice:
         """Score the answerable queries against all that could be asked about `entities`; `question` is what is asked last."""
         self._ids = {name: self._ids[name] for name in self.relations}
@@ -374,7 +394,7 @@ class ReadSearch:
         query, score = max(possible, key=lambda pair: pair[1])
         table = opinions.get(query.known, {})
         share = score - _log_sum([s for _, s in scored])
-        features = (1.0, opening, share, _asked(table, query), table.get((NOTHING, False), 0.0), score - most)
+        features = (1.0, opening, share, _asked(table, query), table.get((NOTHING, False), 0.0), score - most, float(answered))
         return ReadChoice(query, self.judge.probability(features), wished, math.exp(opening))
 
     def _opinions(self, question: str, entities: Sequence[str], speaker: str) -> dict[str, dict[Asked, float]]:

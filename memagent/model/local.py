@@ -163,7 +163,8 @@ class LocalModel:
         ids = list(request.ids)
         with self._lock, torch.inference_mode():
             scorer = self._scorer(ids, READ, request.thread)
-            choice = self._reads.choose(scorer, request.question, request.askable, request.entities, request.speaker)
+            asked = (request.question, request.askable, request.entities, request.speaker)
+            choice = self._reads.choose(scorer, *asked, answered=bool(request.answers))
             if choice.query is not None and choice.confidence >= self._reads.judge.keep:
                 call = ReadCall((choice.query,))
                 tokens = (self.marks.read_open, *self._reads.tokens(choice.query))

@@ -74,12 +74,16 @@ class Sentence:
         places: Mapping[str, Span],
         left: Mapping[str, Vectors],
         right: Mapping[str, Vectors],
+        whole: Vectors,
+        along: Vectors,
         out: Layer,
+        product: Vectors,
     ) -> None:
         self._classes = list(classes)
         self._places = places
         self._left, self._right = left, right  # by name, likeliest first: each (hidden,)
-        self._out = out
+        self._whole, self._along = whole, along  # (hidden,), and running sums over the tokens (tokens + 1, hidden)
+        self._out, self._product = out, product
         self._tables: dict[tuple[str, str], dict[str, float]] = {}
 
     def likeliest(self, count: int) -> list[tuple[str, str]]:
@@ -103,9 +107,20 @@ class Sentence:
     def _work_out(self, pairs: Sequence[tuple[str, str]]) -> None:
         fresh = [pair for pair in pairs if pair not in self._tables]
         if fresh:
-            hidden = np.stack([self._left[s] + self._right[o] for s, o in fresh])
-            for pair, row in zip(fresh, _log_softmax(_gelu(hidden), self._out), strict=True):
+            left, right = np.stack([self._left[s] for s, _ in fresh]), np.stack([self._right[o] for _, o in fresh])
+            gaps = np.stack([self._gap(*pair) for pair in fresh])
+            hidden = left + right + gaps + self._whole
+            logits: Vectors = np.asarray(_gelu(hidden) @ self._out[0].T + self._out[1] + (left * right) @ self._product.T, dtype=np.float32)
+            for pair, row in zip(fresh, _log_softmax(logits), strict=True):
                 self._tables[pair] = dict(zip(self._classes, row, strict=True))
+
+    def _gap(self, subject: str, target: str) -> Vectors:
+        """What stands between them (hidden,)."""
+        (first, last), (other, end) = self._places[subject], self._places[target]
+        start = min(last, end) + 1
+        stop = max(start, first, other)
+        gap: Vectors = (self._along[stop] - self._along[start]) / max(1, stop - start)
+        return gap
 
 
 class FittedScorer:
@@ -134,12 +149,14 @@ class FittedScorer:
         places, states = self._read(focus, [*names, *far], far, speaker)
         spans = _spans(states, list(places.values()))
         sides = spans @ self.weights["side.weight"].T + self.weights["side.bias"]
-        left = self._layer("subject", spans) + states[0] @ self.weights["stated.weight"].T
-        right = spans @ self.weights["object.weight"].T
+        left, right = self._layer("subject", spans), spans @ self.weights["object.weight"].T
+        whole = _whole(states) @ self.weights["stated.weight"].T
+        along = np.pad(np.cumsum(states @ self.weights["between.weight"].T, axis=0), ((1, 0), (0, 0)))
         rows = dict(zip(places, range(len(places)), strict=True))
         orders = [sorted(rows, key=lambda name, side=side: -sides[rows[name], side]) for side in (0, 1)]  # type: ignore[misc]
         out = (self.weights["stated_out.weight"], self.weights["stated_out.bias"])
-        return Sentence(self._stated, places, {n: left[rows[n]] for n in orders[0]}, {n: right[rows[n]] for n in orders[1]}, out)
+        lefts, rights = {n: left[rows[n]] for n in orders[0]}, {n: right[rows[n]] for n in orders[1]}
+        return Sentence(self._stated, places, lefts, rights, whole, along, out, self.weights["product_out.weight"])
 
     def asked(self, question: str, entities: Sequence[str], speaker: str) -> dict[str, dict[Asked, float]]:
         """See `RelationScorer`."""
@@ -148,8 +165,8 @@ class FittedScorer:
         for also in ([], *([name] for name in far)):  # a name that the question does not have is put before it, alone
             here = also or [e for e in entities if e not in far]
             places, states = self._read(question, here, also, speaker)
-            hidden = self._layer("entity", _spans(states, list(places.values()))) + states[0] @ self.weights["asked.weight"].T
-            rows = _log_softmax(_gelu(hidden), (self.weights["asked_out.weight"], self.weights["asked_out.bias"]))
+            hidden = self._layer("entity", _spans(states, list(places.values()))) + _whole(states) @ self.weights["asked.weight"].T
+            rows = _log_softmax(self._layer("asked_out", _gelu(hidden)))
             tables |= {name: dict(zip(self._asked, row, strict=True)) for name, row in zip(places, rows, strict=True)}
         return tables
 
@@ -176,12 +193,16 @@ def _spans(states: Vectors, places: Sequence[Span]) -> Vectors:
     return np.concatenate([states[ends[:, 0]], states[ends[:, 1]]], axis=1)
 
 
+def _whole(states: Vectors) -> Vectors:
+    """(2 size,): the state before the text, and the mean."""
+    return np.concatenate([states[0], states.mean(axis=0)])
+
+
 def _gelu(x: Vectors) -> Vectors:
     return np.asarray(0.5 * x * (1.0 + np.tanh(0.7978845608 * (x + 0.044715 * x**3))), dtype=np.float32)
 
 
-def _log_softmax(hidden: Vectors, out: Layer) -> list[list[float]]:
-    logits = hidden @ out[0].T + out[1]
+def _log_softmax(logits: Vectors) -> list[list[float]]:
     logits = logits - logits.max(axis=1, keepdims=True)
     rows: list[list[float]] = (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).tolist()
     return rows

@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from memagent.calls import ReadCall
 from memagent.model.decoding import Judge
 from memagent.model.local import READ, WRITE, Limits, LocalModel
 from memagent.model.seam import DraftRequest, WriteRequest
-from memagent.training.examples import Teacher
+from memagent.training.examples import Parts, Teacher, put_read
 from memagent.training.grammar.engine import Grammar, literal
 from memagent.triples import SPEAKER, Query, Triple
 
-WEIGHINGS = (1.0, 3.0, 6.0)
+WEIGHINGS = (1.0, 3.0, 6.0, 12.0)
 ANSWERABLE = 0.67  # share of the questions that the memory could answer
-NO_QUESTION = 0.2  # share of messages that ask nothing
 KEEPS = tuple(k / 20 for k in range(2, 15))
 WRONG = 2  # triples of a sentence, after which its others are left out
 DISTRACTORS = 6  # other queries that the memory could answer
@@ -83,48 +83,93 @@ def _key(triple: Triple) -> tuple[str, str, str]:
 
 
 def read_decisions(model: LocalModel, seed: int, count: int, weighing: float) -> list[Decision]:
-    """What the read search would ask: for held-out questions, a third of them unanswerable, and for messages that ask nothing."""
-    grammar = Grammar(seed, "held out")
+    """What the read search would ask: at held-out questions, a third of them unanswerable, and at messages that ask nothing."""
+    teacher = Teacher(model.marks, Grammar(seed, "held out"))
     rng = random.Random(seed)
     decisions: list[Decision] = []
     while len(decisions) < count:
-        case = _told(grammar) if rng.random() < NO_QUESTION else _asked(grammar, rng)
+        (draw,) = rng.choices(list(CASES), list(CASES.values()))
+        case = draw(teacher, rng)
         if case is None:
             continue
-        text, entity, right, askable = case
         recorder = Recorder(relation=weighing)
         model.judges(read=recorder)
-        ids = tuple(model.prompt([(SPEAKER, text)]))
-        call = model.draft(DraftRequest(ids, text, askable, (entity, SPEAKER), thread="calibration")).call
-        decisions += [(features, call is not None and call.queries[0] == right) for features in recorder.seen]
+        parts = Parts(model.marks).put(model.prompt([(SPEAKER, case.text)]))
+        for earlier in case.before:
+            put_read(parts, earlier)
+        answers = case.before[-1].answers or () if case.before else ()
+        askable = (*([case.right] if case.right and rng.random() < ANSWERABLE else []), *case.others)
+        request = DraftRequest(tuple(parts.ids), case.text, askable, (*case.entities, SPEAKER), answers, thread="calibration")
+        call = model.draft(request).call
+        decisions += [(features, call is not None and call.queries[0] == case.right) for features in recorder.seen]
     return decisions
 
 
-Case = tuple[str, str, Query | None, tuple[Query, ...]]  # message, entity that it names, the right query, all that can be answered
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A message, the names about which anything may be asked, the right query, others that the memory could answer, calls before."""
+
+    text: str
+    entities: tuple[str, ...]
+    right: Query | None
+    others: tuple[Query, ...]
+    before: tuple[ReadCall, ...] = ()
 
 
-def _asked(grammar: Grammar, rng: random.Random) -> Case | None:
-    """A question, and what the memory could answer about the entity that it names."""
+def _asked(teacher: Teacher, rng: random.Random) -> Case | None:
+    """A question."""
+    grammar = teacher.grammar
     question = grammar.ask(grammar.fact())
     if question is None:
         return None
-    fact = question.fact
-    entity = literal(fact.object.name if question.inverse else fact.subject.name, question.text)
-    if entity not in question.text:
+    known = question.fact.object.name if question.inverse else question.fact.subject.name
+    entity = literal(known, question.text)
+    return Case(question.text, (entity,), teacher.query(question), _others(grammar, rng, entity, question.fact.relation))
+
+
+def _answered(teacher: Teacher, rng: random.Random) -> Case | None:
+    """A question whose answer is there: nothing more is to be asked, although the memory knows more about the answer."""
+    case = _asked(teacher, rng)
+    if case is None or case.right is None or case.right.subject is None:
         return None
-    right = Query(None, fact.relation, entity) if question.inverse else Query(entity, fact.relation, None)
-    domain = set(grammar.ontology[fact.relation].domain)
-    alike = [r for r in grammar.relations if r != fact.relation and set(grammar.ontology[r].domain) & domain]
-    others = [Query(entity, r, None) for r in rng.sample(alike, min(DISTRACTORS, len(alike)))] + [Query(SPEAKER, "residence", None)]
-    return question.text, entity, right, tuple([right] * (rng.random() < ANSWERABLE) + others)
+    answer = teacher.grammar.object(case.right.relation).name
+    others = (*_others(teacher.grammar, rng, answer, rng.choice(teacher.grammar.relations)), *case.others)
+    return Case(case.text, (*case.entities, answer), None, others, (ReadCall((case.right,), (answer,)),))
 
 
-def _told(grammar: Grammar) -> Case:
+def _first_of_two(teacher: Teacher, rng: random.Random) -> Case | None:
+    """A question that takes two steps."""
+    steps = teacher.steps()
+    known = str(steps.first.known)
+    return Case(steps.question.text, (known,) * (known != SPEAKER), steps.first, _others(teacher.grammar, rng, known, "residence"))
+
+
+def _second_of_two(teacher: Teacher, rng: random.Random) -> Case | None:
+    """The same when the first step is made."""
+    steps = teacher.steps()
+    known, met, about = str(steps.first.known), steps.met.name, steps.question.fact.relation
+    call = ReadCall((steps.first,), (met,))
+    return Case(steps.question.text, (known, met), Query(met, about, None), _others(teacher.grammar, rng, met, about), (call,))
+
+
+def _told(teacher: Teacher, rng: random.Random) -> Case | None:
     """A statement: nothing is to be asked, although the memory knows what it says."""
-    fact = grammar.fact()
-    told = grammar.tell(fact)
+    fact = teacher.grammar.fact()
+    told = teacher.grammar.tell(fact)
     subject = told.triples[0].subject
-    return told.text, subject, None, (Query(subject, fact.relation, None), Query(SPEAKER, "residence", None))
+    return Case(told.text, (subject,), None, (Query(subject, fact.relation, None), Query(SPEAKER, "residence", None)))
+
+
+CASES: dict[Callable[[Teacher, random.Random], Case | None], float] = {
+    _asked: 0.45, _answered: 0.15, _first_of_two: 0.1, _second_of_two: 0.1, _told: 0.2
+}  # fmt: skip
+
+
+def _others(grammar: Grammar, rng: random.Random, entity: str, relation: str) -> tuple[Query, ...]:
+    """Other things that the memory could know of something that has this relation."""
+    domain = set(grammar.ontology[relation].domain)
+    alike = [r for r in grammar.relations if r != relation and set(grammar.ontology[r].domain) & domain]
+    return (*(Query(entity, r, None) for r in rng.sample(alike, min(DISTRACTORS, len(alike)))), Query(SPEAKER, "residence", None))
 
 
 def fit_judge(decisions: Sequence[Decision], weighing: float) -> Judge:

