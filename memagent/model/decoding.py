@@ -163,7 +163,7 @@ class Sentence:
     stated: Stated | None
     hopes: tuple[Names, ...]  # what it may state, the second opinion's likeliest first
     unlearnt: tuple[Names, ...]  # what else it may state, of which the second opinion knows only that the names are connected
-    alone: dict[Names, float] = field(default_factory=dict)  # log-probabilities of triples as the first of the call
+    scored: dict[Names, float] = field(default_factory=dict)  # the best log-probability of each triple at any step so far
 
     def near(self, name: str) -> bool:
         """Whether a name is no name of the context."""
@@ -279,8 +279,8 @@ class WriteSearch:
         scored = scorer.score([(*ids[s], side, *self._relation_tokens[r], *ids[o]) for s, r, o in tried]) if tried else []
         found = [self._candidate(names, s.tokens, s.total, s.following) for names, s in zip(tried, scored, strict=True)]
         # The model has learnt triples in the order of the sentence: one that was passed over is not to suffer for coming late.
-        found = [replace(c, logprob=max(c.logprob, sentence.alone.get(c.names, -math.inf))) for c in found]
-        sentence.alone.update({c.names: c.logprob for c in found})
+        found = [replace(c, logprob=max(c.logprob, sentence.scored.get(c.names, -math.inf))) for c in found]
+        sentence.scored.update({c.names: c.logprob for c in found})
         return found
 
     def _slot_by_slot(self, scorer: Scorer, sentence: Sentence, step: Step) -> list[Candidate]:

@@ -65,7 +65,7 @@ def tokens_of(span: Span, offsets: Sequence[Span]) -> Span | None:
     return (inside[0], inside[-1]) if inside else None
 
 
-class Sentence:
+class FittedStated:
     """`Stated` over the encoder's states of one sentence; pairs are worked out when they are asked for."""
 
     def __init__(
@@ -144,7 +144,7 @@ class FittedScorer:
         asked = [(name.removeprefix("~"), name.startswith("~")) for name in names["asked"].split("\n")]
         return cls(encoder.adapted(deltas), weights, names["stated"].split("\n"), asked)
 
-    def stated(self, focus: str, names: Sequence[str], far: Sequence[str], speaker: str) -> Sentence:
+    def stated(self, focus: str, names: Sequence[str], far: Sequence[str], speaker: str) -> FittedStated:
         """See `RelationScorer`."""
         places, states = self._read(focus, [*names, *far], far, speaker)
         spans = _spans(states, list(places.values()))
@@ -156,7 +156,7 @@ class FittedScorer:
         orders = [sorted(rows, key=lambda name, side=side: -sides[rows[name], side]) for side in (0, 1)]  # type: ignore[misc]
         out = (self.weights["stated_out.weight"], self.weights["stated_out.bias"])
         lefts, rights = {n: left[rows[n]] for n in orders[0]}, {n: right[rows[n]] for n in orders[1]}
-        return Sentence(self._stated, places, lefts, rights, whole, along, out, self.weights["product_out.weight"])
+        return FittedStated(self._stated, places, lefts, rights, whole, along, out, self.weights["product_out.weight"])
 
     def asked(self, question: str, entities: Sequence[str], speaker: str) -> dict[str, dict[Asked, float]]:
         """See `RelationScorer`."""
