@@ -89,7 +89,7 @@ def writes_and_asks_well(model, monkeypatch):
     """Whatever the weights: calls that name only what is there, and replies without marks."""
     monkeypatch.setattr(decoding, "LEAST_COMING", float("-inf"))
     monkeypatch.setattr(decoding, "MAX_TRIPLES", 2)
-    model.judges(EAGER.write, EAGER.read)
+    model.judges(EAGER.write, EAGER.read, text=EAGER.write)
     for request in (
         WriteRequest("My sister Anna lives in Oslo.", speaker="user"),
         WriteRequest("({MEM_WRITE-->a>>b>>c}); 東京 \n<s>", ("Anna lives in Oslo.",), ("Anna",)),

@@ -37,6 +37,7 @@ from memagent.ontology import Ontology, default_ontology
 from memagent.triples import SPEAKER, Triple
 
 WRITE, READ = "write", "read"
+TEXT = "text"  # a judge of writes
 BARE = ""  # no adapter
 OPINIONS = "opinions.safetensors"
 WISHED, WISHED_AGAIN = 0.5, 0.8  # probability of a call that has no answer: "not known"; the second for a further step after an answer
@@ -47,10 +48,14 @@ FP32_BELOW = 1_000_000_000  # parameters; larger ones stay in the type they were
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The judges of both calls, fitted on held-out phrasings and stored beside the weights."""
+    """The judges of both calls, fitted on what no training saw and stored beside the weights.
+
+    `write` is of what somebody says, `text` of running text, whose sentences state many things in other words; None: as `write`.
+    """
 
     write: Judge = WRITE_JUDGE
     read: Judge = READ_JUDGE
+    text: Judge | None = None
 
     @classmethod
     def load(cls, path: Path) -> Limits:
@@ -58,7 +63,8 @@ class Limits:
         if not path.exists():
             return cls()
         table = json.loads(path.read_text(encoding="utf-8"))
-        return cls(*(Judge(tuple(table[call]["weights"]), table[call]["relation"], table[call]["keep"]) for call in (WRITE, READ)))
+        judges = {kind: Judge(tuple(fit["weights"]), fit["relation"], fit["keep"]) for kind, fit in table.items() if fit is not None}
+        return cls(judges[WRITE], judges[READ], judges.get(TEXT))
 
 
 class Networks:
@@ -121,12 +127,14 @@ class LocalModel:
         self.pool = CachePool()
         self._lock = RLock()
         self._writes = WriteSearch(self.marks, ontology, limits.write, second)
+        self._texts = WriteSearch(self.marks, ontology, limits.text or limits.write, second)
         self._reads = ReadSearch(self.marks, ontology, limits.read, second)
 
-    def judges(self, write: Judge | None = None, read: Judge | None = None) -> None:
+    def judges(self, write: Judge | None = None, read: Judge | None = None, text: Judge | None = None) -> None:
         """Put other judges in place; for calibration."""
         self._writes.judge = write or self._writes.judge
         self._reads.judge = read or self._reads.judge
+        self._texts.judge = text or self._texts.judge
 
     # ---- the seam
 
@@ -145,10 +153,10 @@ class LocalModel:
     def write(self, request: WriteRequest) -> list[Triple]:
         """The triples of a focus sentence, searched among its spans.
 
-        A sentence that says something on its own is read on its own; only one that does not ("The capital is now Glim.") is read
+        What somebody says is read on its own if it says something on its own; only what does not ("The capital is now Glim.") is read
         again with what precedes it. Otherwise a subject of the context leaks into sentences that have another one.
         """
-        if request.context:
+        if request.context and request.speaker:
             alone = self.write(replace(request, context=(), known=()))
             if alone and min(t.confidence for t in alone) >= ALONE:
                 return alone
@@ -156,7 +164,8 @@ class LocalModel:
         names = list(dict.fromkeys([*here, *request.known, *([request.speaker] if request.speaker else [])]))
         with self._lock, torch.inference_mode():
             scorer = self._scorer(self._to_be_written(request), WRITE, "write")
-            return self._writes.search(scorer, request.focus, names, frozenset(here), request.speaker)
+            search = self._writes if request.speaker else self._texts
+            return search.search(scorer, request.focus, names, frozenset(here), request.speaker)
 
     def draft(self, request: DraftRequest) -> Draft:
         """A read call if the model opens one that can be answered, otherwise the rest of the turn."""

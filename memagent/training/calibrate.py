@@ -1,4 +1,4 @@
-"""Fits the judges of both calls (`decoding.Judge`) on phrasings and names that no training saw.
+"""Fits the judges of both calls (`decoding.Judge`) on phrasings and names that no training saw, that of running text on such documents.
 
 Each decision that the searches would take is recorded with its features and whether it was right; a logistic model of them gives
 the probability that a call is right. How the relation scorer is weighed against the language model is chosen from a few values by
@@ -18,16 +18,19 @@ from torch import nn
 
 from memagent.calls import ReadCall
 from memagent.model.decoding import Judge
-from memagent.model.local import READ, WRITE, Limits, LocalModel
+from memagent.model.local import READ, TEXT, WRITE, Limits, LocalModel
 from memagent.model.seam import DraftRequest, WriteRequest
+from memagent.ontology import default_ontology
 from memagent.training.examples import Parts, Teacher, put_read
 from memagent.training.grammar.engine import Grammar, literal
+from memagent.training.readers import Statement
 from memagent.triples import SPEAKER, Query, Triple
 
 WEIGHINGS = (1.0, 3.0, 6.0, 12.0)
 ANSWERABLE = 0.67  # share of the questions that the memory could answer
 KEEPS = tuple(k / 20 for k in range(2, 15))
 WRONG = 2  # triples of a sentence, after which its others are left out
+WRONG_OF_TEXT = 4  # the same in documents, of whose sentences not all that they state is annotated
 DISTRACTORS = 6  # other queries that the memory could answer
 
 
@@ -50,6 +53,7 @@ class Recorder(Judge):
 
 
 Decision = tuple[tuple[float, ...], bool]  # features, right
+Key = tuple[str, str, str]
 
 
 def write_decisions(model: LocalModel, seed: int, count: int, weighing: float) -> list[Decision]:
@@ -68,18 +72,44 @@ def write_decisions(model: LocalModel, seed: int, count: int, weighing: float) -
     return decisions
 
 
-def _up_to_wrong(decisions: Iterable[Decision]) -> Iterator[Decision]:
-    """Those before, and the last of `WRONG` wrong ones: what would come after these, a search with a threshold hardly reaches."""
+def text_decisions(model: LocalModel, statements: Sequence[Statement], weighing: float) -> list[Decision]:
+    """What it would write for the sentences of documents; of pairs that another sentence relates nothing is known."""
+    decisions: list[Decision] = []
+    for statement in statements:
+        gold = {key for triple in statement.triples for key in _ways(triple)}
+        unsure = {frozenset(map(str.casefold, pair)) for pair in statement.elsewhere}
+        recorder = Recorder(relation=weighing, most=len(statement.triples) + WRONG_OF_TEXT)
+        model.judges(text=recorder)
+        far = dict.fromkeys(n for t in statement.triples for n in (t.subject, t.object) if n not in statement.focus)
+        found = model.write(WriteRequest(statement.focus, tuple(statement.before()), tuple(far), ""))
+        judged = ((features, t) for features, t in zip(recorder.seen, found, strict=False))
+        known = ((features, _key(t) in gold) for features, t in judged if frozenset((_key(t)[0], _key(t)[2])) not in unsure)
+        decisions += _up_to_wrong(known, WRONG_OF_TEXT)
+    return decisions
+
+
+def _up_to_wrong(decisions: Iterable[Decision], most: int = WRONG) -> Iterator[Decision]:
+    """Those before, and the last of `most` wrong ones: what would come after these, a search with a threshold hardly reaches."""
     wrong = 0
     for decision in decisions:
         yield decision
         wrong += not decision[1]
-        if wrong == WRONG:
+        if wrong == most:
             return
 
 
-def _key(triple: Triple) -> tuple[str, str, str]:
+def _key(triple: Triple) -> Key:
     return triple.subject.casefold(), triple.relation, triple.object.casefold()
+
+
+def _ways(triple: Triple) -> Iterator[Key]:
+    """The triple, and the same said from the other side."""
+    subject, relation, target = _key(triple)
+    yield subject, relation, target
+    link = default_ontology()[relation]
+    other = relation if link.symmetric else link.inverse
+    if other is not None:
+        yield target, other, subject
 
 
 def read_decisions(model: LocalModel, seed: int, count: int, weighing: float) -> list[Decision]:
@@ -207,11 +237,17 @@ def calibration_error(judge: Judge, decisions: Sequence[Decision], bins: int = 1
     return sum(abs(sum(p - right for p, right in some)) for some in filled.values()) / max(1, len(decisions))
 
 
-def calibrate(model: LocalModel, path: Path, count: int, seed: int) -> str:
-    """Fit both judges and write `calibration.json`; returns a table of what each weighing gave."""
+def calibrate(model: LocalModel, path: Path, count: int, seed: int, texts: Sequence[Statement]) -> str:
+    """Fit the judges and write `calibration.json`; returns a table of what each weighing gave. `texts` are sentences of documents."""
     lines, chosen = [], {}
-    for call, decide in ((WRITE, write_decisions), (READ, read_decisions)):
-        tried = {w: decide(model, seed, count, w) for w in WEIGHINGS}
+    some = random.Random(seed).sample(texts, min(count, len(texts)))
+    decisions: dict[str, Callable[[float], list[Decision]]] = {
+        WRITE: lambda weighing: write_decisions(model, seed, count, weighing),
+        READ: lambda weighing: read_decisions(model, seed, count, weighing),
+        TEXT: lambda weighing: text_decisions(model, some, weighing),
+    }
+    for call, decide in decisions.items():
+        tried = {w: decide(w) for w in WEIGHINGS}
         right = {w: sum(r for _, r in d) for w, d in tried.items()}
         best = max(right, key=lambda w: right[w])
         chosen[call] = asdict(fit_judge(tried[best], best))
@@ -221,5 +257,5 @@ def calibrate(model: LocalModel, path: Path, count: int, seed: int) -> str:
         lines.append(f"{call}: threshold {chosen[call]['keep']}, calibration error {error:.3f} on the half that was not fitted")
     path.write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
     limits = Limits.load(path)
-    model.judges(write=limits.write, read=limits.read)
+    model.judges(limits.write, limits.read, limits.text)
     return "\n".join(lines)

@@ -31,8 +31,9 @@ from memagent.training.finetune import Tuning, save_adapter, with_adapter
 from memagent.training.grammar.engine import Grammar
 from memagent.training.grammar.phrasings import all_phrasings, phrasings
 from memagent.training.opinions import Lessons, by_length, endless, new_encoder, save, teach
-from memagent.training.prepare import mixer, prepare
+from memagent.training.prepare import calibration_statements, mixer, prepare
 from memagent.training.pretrain import Recipe, Shape, new_base, train
+from memagent.training.readers import Report
 from memagent.training.shards import Shard
 from memagent.training.stats import GRAMMAR, RELATION_HEAD, SOURCE_HEAD, count_source, relation_rows, summary
 from memagent.training.tokens import tokenizer_texts, train_tokenizer
@@ -155,7 +156,8 @@ def fit_judges(args: argparse.Namespace) -> None:
     if args.out is None:
         raise InvalidInput("calibrate needs --out DIR", hint="a packed model's folder")
     model = load_local(args.base or str(args.out), str(args.out), threads=args.threads)
-    print(calibrate(model, args.out / "calibration.json", args.count, args.seed))
+    texts = list(calibration_statements(_data(args), Report()))
+    print(calibrate(model, args.out / "calibration.json", args.count, args.seed, texts))
 
 
 def pack(args: argparse.Namespace) -> None:

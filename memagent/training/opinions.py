@@ -40,6 +40,9 @@ HIDDEN = 256
 BATCH = 64
 NEGATIVES = 16  # wrong pairs of one sentence
 TASKS = ("stated", "asked")
+LIST_WORDS = (",", "and", ", and", "or", "&")
+CAPITALS = 3  # names of the context, at most, that a real sentence is read with besides those that it needs
+SOURCES = {"redocred": 4.0, "knowledgenet": 2.5, "tekgen": 2.0, "webnlg": 1.0}  # of what is drawn; any other: 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +63,39 @@ def stated(
     speaker: str,
     *,
     denied: Iterable[str] = (),
+    unsure: Iterable[tuple[str, str]] = (),
     partial: bool = False,
 ) -> Reading | None:
     """A sentence with right and wrong pairs; None where a name cannot be found.
 
-    `denied` are names of which it says something that is not so, or asks; `partial`: it may state more than `triples`.
+    `denied` are names of which it says something that is not so, or asks; of the pairs `unsure` nobody knows whether it relates them;
+    `partial`: it may state more than `triples`.
     """
     text, begin = laid_out(focus, far)
+
+    def found(name: str) -> Span | None:
+        return WHOLE if name == speaker else locate(text, begin, name)
+
     places: dict[Span, int] = {WHOLE: 0}
     right: dict[tuple[int, int], str] = {}
     for triple in triples:
-        ends = [WHOLE if name == speaker else locate(text, begin, name) for name in (triple.subject, triple.object)]
-        if ends[0] is None or ends[1] is None or ends[0] == ends[1]:
+        subject, target = found(triple.subject), found(triple.object)
+        if subject is None or target is None or subject == target:
             return None
-        right[_place(places, ends[0]), _place(places, ends[1])] = triple.relation
+        right[_place(places, subject), _place(places, target)] = triple.relation
     for name in denied:
         if span := locate(text, begin, name):
             _place(places, span)
     gold = [span for span in places if span != WHOLE]
     near, other = _other_spans(rng, text, begin, focus, gold)
+    near += _joined(text, gold)
     for span in near + ([] if partial else other + [s for name in far if (s := locate(text, begin, name))]):
         _place(places, span)
     flat = list(places)
-    wrong = [(i, j) for i, j in itertools.permutations(range(len(flat)), 2) if (i, j) not in right and not (j == 0 and rng.random() < 0.8)]
+    ends = [(found(one), found(other)) for one, other in unsure]
+    neither = {(places[one], places[other]) for one, other in ends if one and other and one in places and other in places}
+    wrong = [pair for pair in itertools.permutations(range(len(flat)), 2) if pair not in right and pair not in neither]
+    wrong = [(i, j) for i, j in wrong if j != 0 or rng.random() < 0.2]
     if partial:
         wrong = [(i, j) for i, j in wrong if _spoils(flat, i, j, right)]
     rng.shuffle(wrong)
@@ -96,12 +109,12 @@ def _place(places: dict[Span, int], span: Span) -> int:
 
 
 def _other_spans(rng: random.Random, text: str, begin: int, focus: str, gold: Sequence[Span]) -> tuple[list[Span], list[Span]]:
-    """Spans that overlap right ones without being them, and any others; short ones more often."""
+    """Spans that overlap right ones without being them, and any others; short ones more often, and those with a capital."""
     near: list[Span] = []
     other: list[Span] = []
     names = spans(focus)
     rng.shuffle(names)
-    for name in sorted(names, key=lambda name: name.count(" ") * rng.random()):
+    for name in sorted(names, key=lambda name: (name.count(" ") - name[:1].isupper()) * rng.random()):
         span = locate(text, begin, name)
         if span is None or span in gold:
             continue
@@ -110,6 +123,12 @@ def _other_spans(rng: random.Random, text: str, begin: int, focus: str, gold: Se
         if len(other) >= 5 and len(near) >= 8:
             break
     return near[:4] + rng.sample(near[4:], min(3, len(near[4:]))), other[:5]
+
+
+def _joined(text: str, gold: Sequence[Span]) -> list[Span]:
+    """Two neighbours in a list as if they were one name, as in "Dutch and Polish"."""
+    pairs = itertools.pairwise(sorted(span for span in gold if span != WHOLE))
+    return [(start, end) for (start, stop), (other, end) in pairs if text[stop:other].strip() in LIST_WORDS]
 
 
 def _spoils(flat: Sequence[Span], i: int, j: int, right: Iterable[tuple[int, int]]) -> bool:
@@ -135,7 +154,9 @@ class Lessons:
     ) -> None:
         self.teacher = Teacher(None, Grammar(seed, split, facts=facts or {}))  # type: ignore[arg-type]
         self.rng = random.Random(seed)
-        self.real = real
+        self.real: dict[str, list[Statement]] = {}
+        for statement in real:
+            self.real.setdefault(statement.source, []).append(statement)
         self.requests = requests
         self.overlap = overlap or Overlap(())
 
@@ -152,8 +173,8 @@ class Lessons:
         while True:
             kinds: dict[Callable[[], Reading | None], float] = {
                 self.told: 5, self.several: 2.5, self.denied: 1.5, self.changed: 1,
-                self.replied: 1.5, self.asked: 3, self.steps: 2, self.answered: 1, self.spoken: 0.5,
-                self.sentence: 4 if self.real else 0, self.requested: 1.5 if self.requests else 0,
+                self.replied: 2, self.asked: 3, self.steps: 2, self.answered: 1, self.spoken: 0.5,
+                self.sentence: 6 if self.real else 0, self.requested: 1.5 if self.requests else 0,
             }  # fmt: skip
             (draw,) = self.rng.choices(list(kinds), list(kinds.values()))
             reading = draw()
@@ -214,9 +235,21 @@ class Lessons:
 
     def sentence(self) -> Reading | None:
         """A real one."""
-        statement = self.rng.choice(self.real)
+        (source,) = self.rng.choices(list(self.real), [SOURCES.get(source, 0.7) for source in self.real])
+        statement = self.rng.choice(self.real[source])
         far = list(dict.fromkeys(n for t in statement.triples for n in (t.subject, t.object) if n not in statement.focus))
-        return stated(self.rng, statement.focus, far, statement.triples, SPEAKER, partial=statement.partial)
+        if statement.context and self.rng.random() < 0.5:
+            far += self._capitals(statement)
+        unsure = statement.elsewhere
+        return stated(self.rng, statement.focus, far, statement.triples, SPEAKER, unsure=unsure, partial=statement.partial)
+
+    def _capitals(self, statement: Statement) -> list[str]:
+        """Other names of the context."""
+        words = spans(" ".join(statement.before()))
+        names = [w for w in words if w[0].isupper() and w.count(" ") < 3 and w not in statement.focus]
+        named = {n for t in statement.triples for n in (t.subject, t.object)}
+        some = self.rng.sample(names, min(self.rng.randint(1, CAPITALS), len(names)))
+        return [name for name in some if not any(name in other or other in name for other in named)]
 
     def requested(self) -> Reading | None:
         """What somebody wants of an assistant now: nothing that lasts."""

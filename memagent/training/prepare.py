@@ -45,6 +45,7 @@ MIXER = Path(__file__).with_name("mixer.toml")
 PIECE = 256  # tokens of a piece of plain text
 LEAD = 2600  # characters of an article that are read
 MAX_FACT_NAME = 40  # characters; longer names of facts are titles of laws and papers
+TAUGHT = 440  # documents of Re-DocRED dev; what is written from text is calibrated on the others
 MENTIONED = 5  # details of a reason
 
 
@@ -142,10 +143,15 @@ def real_statements(data: Path, report: Report) -> Iterator[Statement]:
         read_tekgen(data, report),
         read_webnlg(data, report),
         read_knowledgenet(data, report),
-        read_docred(data, report),
+        read_docred(data, report, documents=slice(TAUGHT)),
         islice(read_fewrel(data, "wiki", report), None, None, 3),
         islice(read_fewrel(data, "nyt", report), None, None, 2),
     )
+
+
+def calibration_statements(data: Path, report: Report) -> Iterator[Statement]:
+    """The sentences of the documents that are not taught."""
+    return read_docred(data, report, documents=slice(TAUGHT, None))
 
 
 def distant_statements(data: Path, report: Report) -> Iterator[Statement]:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,10 @@ class _Document:
     labels: list[_Label]
 
 
-def read_docred(data: Path, report: Report, file: str = DEV) -> Iterator[Statement]:
-    """A statement for each sentence of each document; those without a triple state nothing that is annotated."""
+def read_docred(data: Path, report: Report, file: str = DEV, *, documents: slice = slice(None)) -> Iterator[Statement]:
+    """A statement for each sentence of each of these documents; those without a triple state nothing that is annotated."""
     path = data / file
-    for number, record in enumerate(read_records(path), 1):
+    for number, record in list(enumerate(read_records(path), 1))[documents]:
         document = _document(record, path, number, report)
         for i in range(len(document.sentences)):
             yield _statement(document, i, report)
@@ -137,7 +138,16 @@ def _statement(document: _Document, i: int, report: Report) -> Statement:
         else:
             report[f"not named yet: {label.mapped.relation}"] += 1
     context = " ".join(document.sentences[:i])
-    return stated(context, document.sentences[i], triples, "redocred", report=report)
+    statement = stated(context, document.sentences[i], triples, "redocred", report=report)
+    return replace(statement, elsewhere=tuple(_elsewhere(document, i)))
+
+
+def _elsewhere(document: _Document, i: int) -> Iterator[tuple[str, str]]:
+    """The names, in this sentence, of what other sentences relate."""
+    for label in document.labels:
+        if not _belongs(document, label, i):
+            sides = [[m.name for m in document.entities[entity] if m.sentence == i] for entity in (label.subject, label.object)]
+            yield from product(*sides)
 
 
 def _belongs(document: _Document, label: _Label, i: int) -> bool:

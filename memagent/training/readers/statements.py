@@ -24,7 +24,8 @@ class Statement:
 
     The triples stand in order of appearance: by the place in the focus where the later of the two names is said.
     `partial`: the sentence may state more than is listed; `covered` names the relations of which nothing is missing
-    all the same. A statement without triples that is not partial states nothing.
+    all the same. A statement without triples that is not partial states nothing. `elsewhere`: pairs of names in the focus between
+    which another sentence states something; whether this one does, nobody has said.
     """
 
     context: str
@@ -33,6 +34,7 @@ class Statement:
     source: str
     partial: bool = False
     covered: tuple[str, ...] = ()
+    elsewhere: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse an empty focus, and a name that is not in the text."""
