@@ -6,7 +6,8 @@ import pytest
 
 from memagent import Triple
 from memagent.model.decoding import Judge
-from memagent.training.calibrate import Recorder, calibration_error, fit_judge, write_decisions
+from memagent.training.calibrate import Recorder, calibration_error, fit_judge, text_decisions, write_decisions
+from memagent.training.readers import Statement
 
 
 class Writer:
@@ -31,6 +32,26 @@ def test_a_sentence_is_recorded_up_to_its_second_wrong_triple(marks):
     decisions = write_decisions(Writer(marks, 8), 1, 5, 3.0)
     assert [(features[0], right) for features, right in decisions] == [(0.0, False), (1.0, False)] * 5
     assert len(write_decisions(Writer(marks, 1), 1, 5, 3.0)) == 5
+
+
+def test_in_a_document_the_same_from_the_other_side_is_right_and_what_another_sentence_says_is_left_out():
+    class Reader:
+        found = (Triple("Velm", "capital of", "Ruria"), Triple("Velm", "residence", "Ann"), Triple("Ann", "residence", "Ruria"))
+
+        def judges(self, text):
+            self.judge = text
+
+        def write(self, request):
+            self.asked = request
+            return [triple for i, triple in enumerate(self.found) if self.judge.probability((float(i),))]
+
+    gold = (Triple("Ruria", "capital", "Velm"),)
+    focus = "Ann came from Velm to Ruria."
+    statement = Statement("She is old. She sings.", focus, gold, "documents", elsewhere=(("Ann", "Velm"),))
+    reader = Reader()
+    decisions = text_decisions(reader, [statement], 3.0)
+    assert decisions == [((0.0,), True), ((2.0,), False)]
+    assert reader.asked.context == ("She is old.", "She sings.")
 
 
 def test_a_recorder_lets_no_more_pass_than_could_be_needed():

@@ -50,6 +50,22 @@ def test_a_name_that_is_nowhere_teaches_nothing():
     assert stated(random.Random(1), "Hello.", [], TRIPLES, "user") is None
 
 
+def test_two_neighbours_of_a_list_are_no_name_together():
+    triples = [Triple("Anna Lund", "languages spoken", "Dutch"), Triple("Anna Lund", "languages spoken", "Polish")]
+    reading = stated(random.Random(1), "Anna Lund speaks Dutch and Polish.", [], triples, "user", partial=True)
+    assert ("Anna Lund", NOTHING, "Dutch and Polish") in named(reading)
+    far_apart = stated(random.Random(1), "Anna Lund speaks Dutch, but reads Polish.", [], triples, "user", partial=True)
+    assert "Dutch, but reads Polish" not in {name for pair in named(far_apart) for name in pair}
+
+
+def test_of_what_another_sentence_says_nothing_is_taught():
+    unsure = [("Oslo", "Equinor"), ("Equinor", "Oslo")]
+    for seed in range(20):
+        taught = {(s, o) for s, _, o in named(stated(random.Random(seed), FOCUS, [], TRIPLES, "user", unsure=unsure))}
+        assert taught.isdisjoint(unsure)
+    assert ("Oslo", "Equinor") in {(s, o) for s, _, o in named(stated(random.Random(1), FOCUS, [], TRIPLES, "user"))}
+
+
 def test_what_is_denied_is_taught_as_nothing_between_the_very_names():
     reading = stated(random.Random(1), "Anna Lund is not allergic to cats.", [], (), "user", denied=["Anna Lund", "cats"])
     assert ("Anna Lund", NOTHING, "cats") in named(reading)
