@@ -39,9 +39,6 @@ def _answers(result: Case) -> Iterator[str]:
     yield from _head("", "triples", "p50, ms", "p95, ms", "memory, MB", "disk, MB", "precision", "recall", "misspelt: precision", "recall")
     for kind, name in NAMES.items():
         for case in _of(result, kind):
-            if "left_out" in case:
-                yield _line(name, f"{case['size']:,}", "not run", *[""] * 7)
-                continue
             shares = [report.number(rows[label][column].value) for label in _labels(case) for column in ("precision", "recall")]
             mark = "" if case["vectors"] == _of(result, kind)[0]["vectors"] else " *"
             times = (_ms(case["p50_ms"]), _ms(case["p95_ms"]))

@@ -193,9 +193,6 @@ def _measured(make: Callable[[Path], Rival], facts: Sequence[Fact], ask: Asking,
         before = resident_mb()
         rival = make(Path(folder))
         name = f"{rival.name} {len(facts):,}"
-        if rival.most is not None and len(facts) > rival.most:
-            left_out = f"not run above {rival.most:,} triples: {rival.why}"
-            return CaseResult(name, rival.name, {"size": len(facts), "left_out": left_out}), [], []
         adding = timed(partial(rival.add, facts))
         count = QUESTIONS if rival.quick else FEW
         times, exact = ask(_drawn(facts, count, seed), rival.answers)
@@ -256,8 +253,6 @@ def _notes(cases: Sequence[CaseResult]) -> Iterator[str]:
 def _note(case: CaseResult, cases: Sequence[CaseResult]) -> str:
     """One case in words; the usual size of its kind, if it is among `cases`, is what it is measured against."""
     known = case.details
-    if "left_out" in known:
-        return f"{case.name}: {known['left_out']}"
     base = next((other.details["p50_ms"] for other in cases if (other.kind, other.details["size"]) == (case.kind, USUAL)), None)
     ratio = "" if base is None or known["size"] <= USUAL else f" ({known['p50_ms'] / base:.2f}x that at 10 k)"
     said = [

@@ -1,7 +1,6 @@
 """What the memory is measured against, each in the fewest lines that do it justice; suite `memory`.
 
-All answer "what stands on the other side of this subject and relation?" from the same triples and with the same embedder. Those that
-cannot be run at every size say up to which, and why.
+All answer "what stands on the other side of this subject and relation?" from the same triples and with the same embedder.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import numpy as np
 from memagent.memory import Embedder
 
 Fact = tuple[str, str, str]
-BATCH = 5000  # documents that Chroma takes at once
+BATCH = 5000  # triples that are handed over at once; Chroma takes no more
 
 # Section 3 of the paper; its thresholds are for Contriever, these for MiniLM, as in `memagent/memory/matching.py`.
 ENTITIES, RELATIONS = 300, 25
@@ -25,12 +24,10 @@ NEAR_ENTITY, NEAR_RELATION, NEAR_PAIR = 0.87, 0.65, 0.80
 
 
 class Rival(Protocol):
-    """One way to keep triples; `quick` ones are asked more questions, `most` is how many triples it is tried with."""
+    """One way to keep triples; `quick` ones are asked more questions."""
 
     name: str
     quick: bool
-    most: int | None
-    why: str
 
     def add(self, facts: Sequence[Fact]) -> None:
         """Take them in."""
@@ -82,8 +79,6 @@ class PaperLoop:
 
     name = "paper"
     quick = True
-    most: int | None = None
-    why = ""
 
     def __init__(self, embedder: Embedder, relations: Sequence[str]) -> None:
         self.embedder = embedder
@@ -114,18 +109,20 @@ class PaperLoop:
 
 
 class StoreOfItems:
-    """LangGraph's `InMemoryStore`, an item a triple, indexed by its text."""
+    """LangGraph's `InMemoryStore`, an item a triple, indexed by its text.
+
+    A vector is a list of Python numbers, 12 kB, and every search makes an array of them all: a million would take 22 GB. Counts of
+    trigrams are mostly zeros, and all zeros are one number here: that takes a third.
+    """
 
     name = "InMemoryStore"
     quick = False
-    most: int | None = 10_000
-    why = "a vector is a list of Python numbers, 12 kB each, and every search reads them all"
 
     def __init__(self, embedder: Embedder) -> None:
         from langgraph.store.memory import InMemoryStore
 
         def embed(texts: Sequence[str]) -> list[list[float]]:
-            return [list(map(float, vector)) for vector in embedder.embed(list(texts))]
+            return [[number or 0.0 for number in vector.tolist()] for vector in embedder.embed(list(texts))]
 
         self.store = InMemoryStore(index={"dims": embedder.size, "embed": embed, "fields": ["text"]})
 
@@ -133,7 +130,9 @@ class StoreOfItems:
         """See `Rival`."""
         from langgraph.store.base import PutOp
 
-        self.store.batch([PutOp(("facts",), str(n), {"text": " ".join(fact), "object": fact[2]}) for n, fact in enumerate(facts)])
+        puts = [PutOp(("facts",), str(n), {"text": " ".join(fact), "object": fact[2]}) for n, fact in enumerate(facts)]
+        for first in range(0, len(puts), BATCH):
+            self.store.batch(puts[first : first + BATCH])
 
     def answers(self, subject: str, relation: str) -> list[str]:
         """The one nearest item: it has no rule by which to take more or none."""
@@ -148,8 +147,6 @@ class ChromaDocuments:
 
     name = "chroma"
     quick = True
-    most: int | None = 100_000
-    why = "a vector a triple, of which it indexes a thousand a second"
 
     def __init__(self, embedder: Embedder, folder: Path) -> None:
         self.embedder = embedder
@@ -182,8 +179,6 @@ class Graph:
 
     name = "networkx"
     quick = True
-    most: int | None = None
-    why = ""
 
     def __init__(self) -> None:
         import networkx

@@ -17,7 +17,6 @@ def test_every_triple_means_something_else():
 
 def test_the_suite_compares_all_on_the_same_questions(monkeypatch, capsys):
     monkeypatch.setattr(memory, "MiniLM", CharacterEmbedder)
-    monkeypatch.setattr(memory.StoreOfItems, "most", 20)
     monkeypatch.setattr(memory, "EMBEDDED", 20)
     monkeypatch.setattr(memory, "QUESTIONS", 30)
     monkeypatch.setattr(memory, "ONLINE", 20)
@@ -29,7 +28,7 @@ def test_the_suite_compares_all_on_the_same_questions(monkeypatch, capsys):
     assert {name: score.value for name, score in exact.scores.items()} == {"precision": 1.0, "recall": 1.0, "first": 1.0}
     assert misspelt.label == "memagent 60, misspelt"
     assert misspelt.scores["recall"].value > 0.5
-    assert outcome.notes[3].startswith("InMemoryStore 60: not run above 20 triples: ")
+    assert outcome.notes[3].startswith("InMemoryStore 60: p50 ")
     assert len(outcome.notes) == len(outcome.cases) + 1
     assert capsys.readouterr().err.splitlines() == list(outcome.notes[:-1])  # told as they are measured
 
