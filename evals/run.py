@@ -27,12 +27,14 @@ from evals.extraction import Extraction
 from evals.junk import Junk
 from evals.memory import MemorySuite
 from evals.perplexity import Perplexity
+from evals.phrasings import PhrasingsSuite
 from evals.speed import Speed
 from memagent import MemagentError, Settings
 from memagent.ontology import load_ontology
 
 SUITES: dict[str, Suite] = {
-    suite.name: suite for suite in (Chat(), CompositionSuite(), Extraction(), Editing(), Junk(), Perplexity(), MemorySuite(), Speed())
+    suite.name: suite
+    for suite in (Chat(), CompositionSuite(), PhrasingsSuite(), Extraction(), Editing(), Junk(), Perplexity(), MemorySuite(), Speed())
 }
 
 ALONE = ("memory", "speed")

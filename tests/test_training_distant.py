@@ -9,8 +9,8 @@ import pytest
 from memagent.model.opinions import NOTHING
 from memagent.ontology import default_ontology
 from memagent.training.distant import BETWEEN, Facts, cues, matched, named_in, passages
-from memagent.training.filtering import believed
-from memagent.training.readers import Fact, Report, Statement
+from memagent.training.filtering import believed, placed
+from memagent.training.readers import AskedRelation, Fact, Report, Statement
 from memagent.triples import Triple
 
 FACTS = Facts(
@@ -127,3 +127,18 @@ def test_what_is_likelier_to_be_nothing_is_not_believed() -> None:
     assert kept == Statement(statement.context, statement.focus, (told[0],), "notes", partial=True)
     assert opinions.asked[0] == (statement.focus, ["Moss Country"], ["Ylva Tarn", "Vask"])
     assert report == {"not believed: spouse": 1, "not believed: author": 1, "not believed: residence": 1}
+
+
+class Asked:
+    """A second opinion that holds one span of each question likely."""
+
+    def asked(self, question, entities, speaker):
+        assert speaker == "user"
+        return {name: {("author", False): -0.1 if name == "the salt road" else -9.0} for name in entities}
+
+
+def test_a_question_is_placed_at_the_span_that_it_asks_about() -> None:
+    right, other = AskedRelation("who wrote the salt road", "author", False), AskedRelation("who wrote moss country", "author", False)
+    unknown, report = AskedRelation("who is in the salt road", "characters", False), Report()
+    assert list(placed([right, other, unknown], Asked(), report)) == [(right, "the salt road")]
+    assert report == {"asks about no span: author": 1, "asks about no span: characters": 1}

@@ -18,6 +18,7 @@ from memagent.calls import ReadCall, WriteCall, parse_read, parse_write
 from memagent.errors import InvalidInput
 from memagent.ontology import default_ontology
 from memagent.training.examples import CALL_WEIGHT, Parts, Teacher, put_read, reply_turn, user_turn, write_example
+from memagent.training.grammar.compounds import compound, compounds
 from memagent.training.grammar.engine import SINGULAR, Fact, Grammar, Question, Told, fill, literal
 from memagent.training.grammar.names import Name, Names
 from memagent.training.grammar.phrasings import NEVER_HELD_OUT, Phrasings, all_phrasings, phrasings
@@ -166,6 +167,45 @@ def test_every_phrasing_that_states_fills_and_names_its_gold(split):
                     wrong.append((relation, which, template, text, triples))
     assert wrong == []
     assert count > (3000 if split == "train" else 200)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_compound_fills_and_names_its_gold(split):
+    grammar = Grammar(3, split)
+    wrong = []
+    for person, templates in compounds(split).items():
+        for template in templates:
+            told = compound(grammar, template)
+            names = {name for t in told.triples for name in (t.subject, t.object)} - {"user"}
+            held = len(told.triples) > 1 and all(name in told.text for name in names) and told.about_speaker == (person == "first")
+            if not held or "{" in told.text or parse_write(WriteCall(told.triples).render()).triples != told.triples:
+                wrong.append((template, told.text, told.triples))
+    assert wrong == []
+    assert not set(compounds()["third"]) & set(compounds("held out")["third"])
+
+
+def test_slots_say_who_has_which_relation_to_whom():
+    grammar = Grammar(3)
+    told = compound(
+        grammar, "{s} and {s2} work for {employer@s2}; the boss, {boss}, drives {boss/vehicle}; {s} has {~author}, {pet} and {pet#2}."
+    )
+    (s, _, firm), (s2, *_), (_, _, boss), (_, _, car), (work, *_), (_, _, pet), (_, _, other) = [
+        (t.subject, t.relation, t.object) for t in told.triples
+    ]
+    wanted = [
+        (s, "employer", firm),
+        (s2, "employer", firm),
+        (s, "boss", boss),
+        (boss, "vehicle", car),
+        (work, "author", s),
+        (s, "pet", pet),
+        (s, "pet", other),
+    ]
+    assert [(t.subject, t.relation, t.object) for t in told.triples] == wanted
+    assert len({s, s2, firm, boss, car, work, pet, other}) == 8
+    own = compound(grammar, "I share {residence@s2} with {s2}.")
+    assert [t.subject == "user" for t in own.triples] == [True, False]
+    assert own.about_speaker
 
 
 @pytest.mark.parametrize("split", SPLITS)

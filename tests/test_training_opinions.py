@@ -5,10 +5,13 @@ import random
 import pytest
 import torch
 
+from memagent.errors import ModelError
 from memagent.memory import MiniLM
 from memagent.model.opinions import NOTHING, WHOLE, FittedScorer
-from memagent.training import opinions
-from memagent.training.opinions import Batch, Lessons, Reading, new_encoder, save, stated
+from memagent.training import lessons
+from memagent.training.lessons import Lessons, Reading, stated
+from memagent.training.opinions import Batch, begin_from, new_encoder, save, trained
+from memagent.training.readers import AskedRelation
 from memagent.triples import Triple
 
 FOCUS = "My sister Anna Lund lives in Oslo and works for Equinor."
@@ -26,7 +29,7 @@ def test_right_pairs_are_all_there_and_no_wrong_one_is_right():
     right = [pair for pair in named(reading) if pair[1] != NOTHING]
     assert right == [("", "sister", "Anna Lund"), ("Anna Lund", "residence", "Oslo"), ("Anna Lund", "employer", "Equinor")]
     wrong = {(i, j) for i, j, relation in reading.pairs if relation == NOTHING}
-    assert len(wrong) == opinions.NEGATIVES
+    assert len(wrong) == lessons.NEGATIVES
     assert wrong.isdisjoint((i, j) for i, j, relation in reading.pairs if relation != NOTHING)
 
 
@@ -72,7 +75,7 @@ def test_what_is_denied_is_taught_as_nothing_between_the_very_names():
     assert ("", NOTHING, "cats") in named(reading)
 
 
-@pytest.mark.parametrize("kind", ["told", "several", "denied", "changed", "replied", "asked", "steps", "answered", "spoken"])
+@pytest.mark.parametrize("kind", ["told", "several", "compound", "denied", "changed", "replied", "asked", "steps", "answered", "spoken"])
 def test_lessons_point_at_places_of_their_text(kind):
     lessons = Lessons(3, "train")
     drawn = [reading for _ in range(40) if (reading := getattr(lessons, kind)())]
@@ -84,8 +87,32 @@ def test_lessons_point_at_places_of_their_text(kind):
     assert (labels - {NOTHING} == set()) == (kind in ("spoken", "denied", "answered"))
 
 
+def test_real_questions_are_asked_about_the_name_in_them():
+    asked = [
+        (AskedRelation("who wrote the salt road", "author", False), "the salt road"),
+        (AskedRelation("name a poet", "occupation", True), "poet"),
+    ]
+    lessons = Lessons(3, "train", questions=asked)
+    drawn = [lessons.wondered() for _ in range(20)]
+    right = {(r.text[slice(*r.spans[i])], label) for r in drawn for i, label in r.asked if label != NOTHING}
+    assert right == {("the salt road", "author"), ("poet", "~occupation")}
+
+
+def test_what_was_taught_is_taught_further(tmp_path):
+    first, second = new_encoder(1), new_encoder(2)
+    path = tmp_path / "opinions.safetensors"
+    save(first[0], path)
+    begin_from(second[0], path)
+    for name in trained(first[0]):
+        assert torch.equal(second[0].state_dict()[name], first[0].state_dict()[name].half().float()), name
+    first[0].classes["stated"].append("another")
+    save(first[0], path)
+    with pytest.raises(ModelError, match="taught other relations"):
+        begin_from(second[0], path)
+
+
 def test_the_shipped_form_says_what_the_trained_one_does(tmp_path):
-    encoder, tokenizer = new_encoder(1)
+    encoder, tokenizer = new_encoder(1, torch.float32)
     encoder.eval()
     with torch.no_grad():
         for name, parameter in encoder.named_parameters():

@@ -8,7 +8,6 @@ from" a firm is employed there.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -54,9 +53,25 @@ def laid_out(focus: str, far: Sequence[str]) -> tuple[str, int]:
 
 def locate(text: str, begin: int, name: str) -> Span | None:
     """Where a name stands: first in the focus (from `begin` on), then before it; whatever the case."""
-    pattern = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
-    found = pattern.search(text, begin) or pattern.search(text, 0, begin)
-    return found.span() if found and name else None
+    lowered, sought = text.lower(), name.lower()
+    if len(lowered) != len(text):  # a capital whose small letter is two characters would shift all that follows
+        lowered, sought = text, name
+    return _found(lowered, sought, begin, len(text)) or _found(lowered, sought, 0, begin)
+
+
+def _found(text: str, name: str, start: int, stop: int) -> Span | None:
+    """Where it first stands as whole words between `start` and `stop`; no pattern, for it is asked for every span of a sentence."""
+    at = text.find(name, start, stop) if name else -1
+    while at >= 0:
+        end = at + len(name)
+        if not (at and _in_word(text[at - 1])) and not (end < stop and _in_word(text[end])):
+            return at, end
+        at = text.find(name, at + 1, stop)
+    return None
+
+
+def _in_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 
 def tokens_of(span: Span, offsets: Sequence[Span]) -> Span | None:

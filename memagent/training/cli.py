@@ -30,7 +30,8 @@ from memagent.training.examples import Teacher
 from memagent.training.finetune import Tuning, save_adapter, with_adapter
 from memagent.training.grammar.engine import Grammar
 from memagent.training.grammar.phrasings import all_phrasings, phrasings
-from memagent.training.opinions import Lessons, by_length, endless, new_encoder, save, teach
+from memagent.training.lessons import Lessons
+from memagent.training.opinions import FURTHER_RATE, RATE, begin_from, by_length, endless, new_encoder, save, teach
 from memagent.training.prepare import calibration_statements, mixer, prepare
 from memagent.training.pretrain import Recipe, Shape, new_base, train
 from memagent.training.readers import Report
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, help="pack, calibrate: the model's folder")
     parser.add_argument("--tokens", type=int, help="how long to train")
     parser.add_argument("--steps", type=int, default=2400, help="opinions: how long to train, in batches of 64")
+    parser.add_argument("--begin-from", type=Path, help="opinions: a packed model, whose second opinion is taught further")
     parser.add_argument("--vocabulary", type=int, default=Shape().vocabulary, help="tokenizer: its size")
     parser.add_argument("--only", nargs="*", default=(), help="prepare, show: only these shards; trials: only these variants")
     parser.add_argument("--count", type=int, default=10, help="show, calibrate: how many examples of each kind")
@@ -146,8 +148,11 @@ def _base(args: argparse.Namespace) -> tuple[Any, Sequence[int]]:
 def train_opinions(args: argparse.Namespace) -> None:
     """Train the second opinion."""
     encoder, tokenizer = new_encoder(args.seed)
+    if args.begin_from:
+        begin_from(encoder, args.begin_from / OPINIONS)
     lessons = by_length(endless(Lessons.of(_data(args), args.seed)))
-    teach(encoder, tokenizer, lessons, args.steps, checkpoint=args.run / "opinions.ckpt")
+    rate = FURTHER_RATE if args.begin_from else RATE
+    teach(encoder, tokenizer, lessons, args.steps, rate=rate, checkpoint=args.run / "opinions.ckpt")
     save(encoder, args.run / OPINIONS)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from memagent.calls import ReadCall
 from memagent.model.marks import Marks
+from memagent.training.grammar.compounds import compound, compounds
 from memagent.training.grammar.engine import PERSONAL, Fact, Grammar, Question, Told, fill, is_female
 from memagent.training.grammar.names import Name
 from memagent.training.shards import Example
@@ -229,6 +230,15 @@ class Teacher:
         told = replace(told, triples=tuple(Triple(before.triples[0].subject, t.relation, t.object) for t in told.triples))
         return [*self._distractors(1), before.text], told
 
+    def _write_compound(self, speaker: str | None) -> tuple[list[str], Told]:
+        return self._distractors(1), self.compound(speaker)
+
+    def compound(self, speaker: str | None) -> Told:
+        """Two to four facts in one sentence; in the first person only where somebody speaks."""
+        templates = compounds(self.grammar.split)
+        person = "first" if speaker and self.rng.random() < 0.6 else "third"
+        return self.grammar.decorated(compound(self.grammar, self.rng.choice(templates[person]), speaker or SPEAKER))
+
     def _write_never(self, speaker: str | None) -> tuple[list[str], Told]:
         return self._distractors(), self.grammar.decorated(self.grammar.never(self.grammar.fact()))
 
@@ -400,8 +410,8 @@ def _filled(template: str, fact: Fact) -> str:
 
 REPLIES = ("{}.", "{}.", "{}", "{}!", "It's {}.", "That's {}.", "{}, I think.")
 WRITE_KINDS = {
-    "one": 8.0, "first": 4.0, "kin": 2.5, "several": 2.5, "two": 4.0, "pronoun": 2.0, "change": 3.0, "elliptic": 1.0, "never": 2.5,
-    "nothing": 1.5, "question": 2.0, "replied": 1.5,
+    "one": 8.0, "first": 4.0, "kin": 2.5, "several": 2.5, "two": 3.0, "compound": 4.0, "pronoun": 2.0, "change": 3.0,
+    "elliptic": 1.0, "never": 2.5, "nothing": 1.5, "question": 2.0, "replied": 1.5,
 }  # fmt: skip
 ELLIPTIC_RELATIONS = (
     "capital", "head of government", "head of state", "headquarters location", "chief executive officer", "head coach", "price",

@@ -1,19 +1,23 @@
-"""The second filter of distant supervision: what the model itself believes that a sentence states (paper, section 5).
+"""What an earlier model believes of text that is only half annotated: the second filter of distant supervision (paper, section 5).
 
-Asked is the second opinion of an earlier model (`model/opinions.py`): is it likelier that the sentence states this relation between
-these two names than that it states nothing of them? The language model's own likelihood of the triple is a worse filter: what it finds
-unlikely is mostly a choice between two relations that are both right (docs/LOG.md).
+Asked is its second opinion (`model/opinions.py`). Of a sentence: is it likelier that it states this relation between these two names
+than that it states nothing of them? The language model's own likelihood of the triple is a worse filter: what it finds unlikely is
+mostly a choice between two relations that are both right (docs/LOG.md). Of a question whose relation is known: about which of its spans?
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from memagent.model.decoding import spans
 from memagent.model.opinions import NOTHING, RelationScorer
-from memagent.training.readers import Report, Statement
+from memagent.training.readers import AskedRelation, Report, Statement
+from memagent.triples import SPEAKER
 
 LEAST = 0.0  # log-odds of the relation against nothing
+LEAST_ASKED = math.log(0.02)  # of the relation that a question is known to ask, about the likeliest of its spans
 
 
 def believed(statements: Iterable[Statement], second: RelationScorer, report: Report) -> Iterator[Statement]:
@@ -31,3 +35,15 @@ def believed(statements: Iterable[Statement], second: RelationScorer, report: Re
                 report[f"not believed: {triple.relation}"] += 1
         if kept:
             yield replace(statement, triples=tuple(kept))
+
+
+def placed(questions: Iterable[AskedRelation], second: RelationScorer, report: Report) -> Iterator[tuple[AskedRelation, str]]:
+    """The questions with the name in them that they ask about; those about none of their spans are counted by relation."""
+    for question in questions:
+        tables = second.asked(question.question, spans(question.question), SPEAKER)
+        likely = {name: table.get((question.relation, question.inverse), -math.inf) for name, table in tables.items()}
+        name = max(likely, key=lambda name: likely[name], default="")
+        if name and likely[name] >= LEAST_ASKED:
+            yield question, name
+        else:
+            report[f"asks about no span: {question.relation}"] += 1

@@ -20,12 +20,13 @@ from memagent.training.corpus import Turns, articles, persona_dialogues, task_di
 from memagent.training.distant import read_distant
 from memagent.training.documents import document_examples
 from memagent.training.examples import MAX_TOKENS, TEXT_WEIGHT, Teacher, write_example
-from memagent.training.filtering import believed
+from memagent.training.filtering import believed, placed
 from memagent.training.grammar.engine import Facts, Grammar
 from memagent.training.grammar.names import Names
 from memagent.training.grammar.phrasings import phrasings
 from memagent.training.overlap import Overlap, chat_texts, evaluation_texts, fitting, kept, unlike
 from memagent.training.readers import (
+    AskedRelation,
     Report,
     Statement,
     read_docred,
@@ -33,6 +34,7 @@ from memagent.training.readers import (
     read_fewrel,
     read_kamel,
     read_knowledgenet,
+    read_simple_questions,
     read_task_talk,
     read_tekgen,
     read_webnlg,
@@ -46,6 +48,7 @@ PIECE = 256  # tokens of a piece of plain text
 LEAD = 2600  # characters of an article that are read
 MAX_FACT_NAME = 40  # characters; longer names of facts are titles of laws and papers
 TAUGHT = 440  # documents of Re-DocRED dev; what is written from text is calibrated on the others
+ASKED_ALIKE = 150
 MENTIONED = 5  # details of a reason
 
 
@@ -154,11 +157,32 @@ def calibration_statements(data: Path, report: Report) -> Iterator[Statement]:
     return read_docred(data, report, documents=slice(TAUGHT, None))
 
 
+def earlier_opinion() -> FittedScorer | None:
+    """The second opinion of the model that is there already."""
+    opinions = EMBEDDED_MODEL / OPINIONS
+    return FittedScorer.load(MiniLM(), opinions) if opinions.exists() else None
+
+
 def distant_statements(data: Path, report: Report) -> Iterator[Statement]:
     """Known facts found in articles; where there is a model already, those that it believes."""
-    opinions = EMBEDDED_MODEL / OPINIONS
-    found = read_distant(data, report)
-    return believed(found, FittedScorer.load(MiniLM(), opinions), report) if opinions.exists() else iter(found)
+    second, found = earlier_opinion(), read_distant(data, report)
+    return believed(found, second, report) if second else iter(found)
+
+
+def real_questions(data: Path, report: Report, seed: int) -> Iterator[tuple[AskedRelation, str]]:
+    """Questions that people wrote and the names that they ask about, at most `ASKED_ALIKE` of one relation and direction.
+
+    The data set does not say where the name stands: without an earlier model there are none.
+    """
+    second, asked = earlier_opinion(), list(chain(*(read_simple_questions(data, report, split) for split in ("train", "valid"))))
+    random.Random(seed).shuffle(asked)
+    alike = Counter[tuple[str, bool]]()
+    some = []
+    for question in asked:
+        alike[question.relation, question.inverse] += 1
+        if alike[question.relation, question.inverse] <= ASKED_ALIKE:
+            some.append(question)
+    return placed(some, second, report) if second else iter(())
 
 
 def real_examples(statements: Iterable[Statement], marks: Marks, seed: int, renaming: bool = True) -> Iterator[Example]:

@@ -148,15 +148,17 @@ _SLOT = re.compile(r"\{(?:(an|a|on) )?(s|o|old|a)\}")
 
 
 def fill(template: str, slots: Mapping[str, str]) -> str:
-    """Put names into the slots; a sentence that began with a slot begins with a capital."""
+    """Put names into the slots."""
+    return capital(template, _SLOT.sub(lambda found: slotted(found[1], slots[found[2]]), template))
 
-    def put(found: re.Match[str]) -> str:
-        text = slots[found.group(2)]
-        if found.group(1) == "on":
-            return dated(text)
-        return article(text) if found.group(1) else text
 
-    filled = _SLOT.sub(put, template)
+def slotted(before: str | None, text: str) -> str:
+    """What stands in a slot: the name as it is, with its article ("an", "a") or with the preposition of a date ("on")."""
+    return text if before is None else dated(text) if before == "on" else article(text)
+
+
+def capital(template: str, filled: str) -> str:
+    """A filled template; one that began with a slot begins with a capital."""
     return filled[:1].upper() + filled[1:] if template.startswith("{") and " " in filled else filled
 
 
@@ -181,7 +183,7 @@ class Grammar:
         self.ontology = ontology or default_ontology()
         self.talk: dict[str, Any] = lists("talk.toml")
         self.kin: dict[str, Any] = lists("kin.toml")
-        self.kin_words: dict[str, list[str]] = {relation: words for relation, words in self.kin.items() if relation != "class_nouns"}
+        self.kin_words: dict[str, list[str]] = {relation: words for relation, words in self.kin.items() if isinstance(words, list)}
 
     # ---- facts
 
@@ -505,8 +507,16 @@ class Grammar:
         return Question(self.asked(text, fact), fact)
 
     def described(self) -> tuple[Fact, str]:
-        """As in "the author of The Salt Road": a fact, and a phrase that stands for its object, about which more can be asked."""
+        """As in "the author of The Salt Road", "my car": a fact, and a phrase that stands for its object, about which more can be asked."""
         while True:
+            if self.rng.random() < 0.5:
+                own = self.rng.random() < 0.4
+                phrases = self.kin["described_first" if own else "described"]
+                fact = self.fact(self.rng.choice(list(phrases)), Name.plain(SPEAKER) if own else None)
+                phrase = self.rng.choice(phrases[fact.relation]).replace("{s}", fact.subject.text)
+                if fact.object.kind and self.about(Fact(fact.object, "", fact.object)) != [""]:
+                    return fact, phrase
+                continue
             fact = self.fact()
             nouns = [noun for noun in _nouns(self.ontology[fact.relation]) if noun not in PLURAL]
             if fact.object.kind and nouns and fact.relation not in NAMES and self.about(Fact(fact.object, "", fact.object)) != [""]:

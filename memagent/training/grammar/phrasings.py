@@ -1,6 +1,6 @@
 """The phrasings of each relation, and which of them are kept from training.
 
-A tenth of them, chosen by a hash of the sentence and therefore fixed, is held out, and what `held_out.toml` adds so that it is a tenth
+A tenth of them, chosen by a hash of the sentence and therefore fixed, is held out, and what `held_out*.toml` add so that it is a tenth
 of every relation: `evals` measures with it how well a model understands words that it was not taught.
 """
 
@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 FOLDER = Path(__file__).parent
 OTHER_FILES = ("names.toml", "talk.toml", "kin.toml")  # not phrasings of relations
-HELD_OUT = "held_out.toml"
+COMPOUNDS = "compounds_*.toml"  # sentences of several relations (`compounds.py`)
+HELD_OUT = "held_out*.toml"
 Split = Literal["train", "held out"]
 NEVER_HELD_OUT = ("answers", "inverse_answers", "many_answers", "none_answers")  # what the model says, not what it reads
 
@@ -52,7 +53,8 @@ def held_out(sentence: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _written_for_it() -> frozenset[str]:
-    return frozenset(s for table in lists(HELD_OUT).values() for sentences in table.values() for s in sentences)
+    tables = (table for path in FOLDER.glob(HELD_OUT) for table in lists(path.name).values())
+    return frozenset(sentence for table in tables for sentences in table.values() for sentence in sentences)
 
 
 def _chosen(table: dict[str, list[str]], split: Split) -> Phrasings:
@@ -83,12 +85,12 @@ def all_phrasings() -> dict[str, dict[str, list[str]]]:
     """The lists of every relation as they are written, of both splits."""
     tables: dict[str, dict[str, list[str]]] = {}
     for file in sorted(FOLDER.glob("*.toml")):
-        if file.name not in OTHER_FILES:
+        if file.name not in OTHER_FILES and not file.match(COMPOUNDS):
             _merge(tables, tomllib.loads(file.read_text(encoding="utf-8")))
     return tables
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def lists(file: str) -> dict[str, Any]:
     """The lists of one file as they are written."""
     return tomllib.loads((FOLDER / file).read_text(encoding="utf-8"))

@@ -1,0 +1,303 @@
+"""What the second opinion is taught (`opinions.py`): the teacher's examples and real sentences, with wrong answers beside the right ones.
+
+Of a sentence it learns which spans are the two sides of a triple and which relation holds between any two; of a question, what it
+asks about which span. Wrong pairs are taught as much as right ones: other names of the sentence, the sides exchanged, a word too
+many or too few, and sentences that state nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from memagent.model.decoding import spans
+from memagent.model.opinions import NOTHING, WHOLE, Span, laid_out, locate
+from memagent.training.examples import Teacher
+from memagent.training.grammar.engine import PERSONAL, Fact, Facts, Grammar, Told
+from memagent.training.grammar.phrasings import Split
+from memagent.training.overlap import Overlap, evaluation_texts, unlike
+from memagent.training.prepare import real_facts, real_questions, real_statements
+from memagent.training.readers import AskedRelation, Report, Statement, read_task_talk
+from memagent.triples import SPEAKER, Triple
+
+NEGATIVES = 16  # wrong pairs of one sentence
+LIST_WORDS = (",", "and", ", and", "or", "&")
+CAPITALS = 3  # names of the context, at most, that a real sentence is read with besides those that it needs
+SOURCES = {"redocred": 4.0, "knowledgenet": 2.5, "tekgen": 2.0, "webnlg": 1.0}  # of what is drawn; any other: 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A text, some of its spans (characters), and the class of pairs of them, or of single ones."""
+
+    text: str
+    spans: tuple[Span, ...]
+    pairs: tuple[tuple[int, int, str], ...] = ()  # subject, object, relation
+    asked: tuple[tuple[int, str], ...] = ()  # entity, relation ("~" before it: the subject is asked for)
+
+
+def stated(
+    rng: random.Random,
+    focus: str,
+    far: Sequence[str],
+    triples: Sequence[Triple],
+    speaker: str,
+    *,
+    denied: Iterable[str] = (),
+    unsure: Iterable[tuple[str, str]] = (),
+    partial: bool = False,
+) -> Reading | None:
+    """A sentence with right and wrong pairs; None where a name cannot be found.
+
+    `denied` are names of which it says something that is not so, or asks; of the pairs `unsure` nobody knows whether it relates them;
+    `partial`: it may state more than `triples`.
+    """
+    text, begin = laid_out(focus, far)
+
+    def found(name: str) -> Span | None:
+        return WHOLE if name == speaker else locate(text, begin, name)
+
+    places: dict[Span, int] = {WHOLE: 0}
+    right: dict[tuple[int, int], str] = {}
+    for triple in triples:
+        subject, target = found(triple.subject), found(triple.object)
+        if subject is None or target is None or subject == target:
+            return None
+        right[_place(places, subject), _place(places, target)] = triple.relation
+    for name in denied:
+        if span := locate(text, begin, name):
+            _place(places, span)
+    gold = [span for span in places if span != WHOLE]
+    near, other = _other_spans(rng, text, begin, focus, gold)
+    near += _joined(text, gold)
+    for span in near + ([] if partial else other + [s for name in far if (s := locate(text, begin, name))]):
+        _place(places, span)
+    flat = list(places)
+    ends = [(found(one), found(other)) for one, other in unsure]
+    neither = {(places[one], places[other]) for one, other in ends if one and other and one in places and other in places}
+    wrong = [pair for pair in itertools.permutations(range(len(flat)), 2) if pair not in right and pair not in neither]
+    wrong = [(i, j) for i, j in wrong if j != 0 or rng.random() < 0.2]
+    if partial:
+        wrong = [(i, j) for i, j in wrong if _spoils(flat, i, j, right)]
+    rng.shuffle(wrong)
+    wrong.sort(key=lambda pair: max(pair) > len(gold) and 1.0 + rng.random() - 0.5 * (min(pair) <= len(gold)))
+    pairs = [(i, j, relation) for (i, j), relation in right.items()] + [(i, j, NOTHING) for i, j in wrong[:NEGATIVES]]
+    return Reading(text, tuple(flat), tuple(pairs))
+
+
+def _place(places: dict[Span, int], span: Span) -> int:
+    return places.setdefault(span, len(places))
+
+
+def _other_spans(rng: random.Random, text: str, begin: int, focus: str, gold: Sequence[Span]) -> tuple[list[Span], list[Span]]:
+    """Spans that overlap right ones without being them, and any others; short ones more often, and those with a capital."""
+    near: list[Span] = []
+    other: list[Span] = []
+    names = spans(focus)
+    rng.shuffle(names)
+    for name in sorted(names, key=lambda name: (name.count(" ") - name[:1].isupper()) * rng.random()):
+        span = locate(text, begin, name)
+        if span is None or span in gold:
+            continue
+        overlapping = any(span[0] < end and start < span[1] for start, end in gold)
+        (near if overlapping else other).append(span)
+        if len(other) >= 5 and len(near) >= 8:
+            break
+    return near[:4] + rng.sample(near[4:], min(3, len(near[4:]))), other[:5]
+
+
+def _joined(text: str, gold: Sequence[Span]) -> list[Span]:
+    """Two neighbours in a list as if they were one name, as in "Dutch and Polish"."""
+    pairs = itertools.pairwise(sorted(span for span in gold if span != WHOLE))
+    return [(start, end) for (start, stop), (other, end) in pairs if text[stop:other].strip() in LIST_WORDS]
+
+
+def _spoils(flat: Sequence[Span], i: int, j: int, right: Iterable[tuple[int, int]]) -> bool:
+    """Whether the pair is a right one with a wrong stretch for one of its sides."""
+    for s, o in right:
+        for kept, changed, before in ((s == i, j, o), (o == j, i, s)):
+            if kept and changed != before and flat[changed][0] < flat[before][1] and flat[before][0] < flat[changed][1]:
+                return True
+    return False
+
+
+class Lessons:
+    """Draws readings from the grammar and from real sentences, none of them worded like the evaluation's."""
+
+    def __init__(
+        self,
+        seed: int,
+        split: Split,
+        real: Sequence[Statement] = (),
+        overlap: Overlap | None = None,
+        facts: Facts | None = None,
+        requests: Sequence[str] = (),
+        questions: Sequence[tuple[AskedRelation, str]] = (),
+    ) -> None:
+        self.teacher = Teacher(None, Grammar(seed, split, facts=facts or {}))  # type: ignore[arg-type]
+        self.rng = random.Random(seed)
+        self.real: dict[str, list[Statement]] = {}
+        for statement in real:
+            self.real.setdefault(statement.source, []).append(statement)
+        self.requests = requests
+        self.questions = questions
+        self.overlap = overlap or Overlap(())
+
+    @classmethod
+    def of(cls, data: Path, seed: int) -> Lessons:
+        """With the training parts of the data sets."""
+        overlap = Overlap(evaluation_texts(data))
+        real = unlike(real_statements(data, Report()), overlap, Counter())
+        requests = [s.focus for s in read_task_talk(data, Report())]
+        taught = [s for s in real if s.triples or not s.partial]
+        return cls(seed, "train", taught, overlap, real_facts(data), requests, list(real_questions(data, Report(), seed)))
+
+    def draw(self) -> Reading:
+        """Any reading."""
+        while True:
+            kinds: dict[Callable[[], Reading | None], float] = {
+                self.told: 5, self.several: 1.5, self.compound: 4, self.denied: 1.5, self.changed: 1,
+                self.replied: 2, self.asked: 3, self.steps: 2, self.answered: 1, self.spoken: 0.5,
+                self.sentence: 6 if self.real else 0, self.requested: 1.5 if self.requests else 0,
+                self.wondered: 1.5 if self.questions else 0,
+            }  # fmt: skip
+            (draw,) = self.rng.choices(list(kinds), list(kinds.values()))
+            reading = draw()
+            if reading is not None and len(reading.text) < 400 and self.overlap.suite(reading.text) is None:
+                return reading
+
+    def told(self) -> Reading | None:
+        """A sentence of the grammar."""
+        context, told, speaker = self.teacher.situation()
+        far = list(dict.fromkeys(t.subject for t in told.triples if t.subject not in (speaker, SPEAKER) and t.subject not in told.text))
+        if context and self.rng.random() < 0.3:
+            far.append(self.teacher.grammar.fact().subject.name)
+            self.rng.shuffle(far)
+        denied = [] if told.triples else [name.text for fact in told.facts for name in (fact.subject, fact.object)]
+        return stated(self.rng, told.text, far, told.triples, speaker or SPEAKER, denied=denied)
+
+    def several(self) -> Reading | None:
+        """Two or three statements about one, in one sentence."""
+        g = self.teacher.grammar
+        count = self.rng.choice([2, 2, 3])
+        if self.rng.random() < 0.5:
+            first = [r for r in g.relations if g.phrasings[r].first]
+            relations = self.rng.sample(first if self.rng.random() < 0.3 else sorted(PERSONAL & set(first)), count)
+            told = [self._plainest(g.fact(relation), first_person=True) for relation in relations]
+        else:
+            one = g.fact()
+            like = g.about(one)
+            told = [self._plainest(fact) for fact in (one, *(g.fact(g.relation(like), one.subject) for _ in range(count - 1)))]
+        whole = g.decorated(g.listed(told) if self.rng.random() < 0.6 else g.joined(told[0], told[1]))
+        return stated(self.rng, whole.text, [], whole.triples, SPEAKER)
+
+    def compound(self) -> Reading | None:
+        """Two to four facts of several."""
+        told = self.teacher.compound(SPEAKER)
+        return stated(self.rng, told.text, [], told.triples, SPEAKER)
+
+    def _plainest(self, fact: Fact, first_person: bool = False) -> Told:
+        """Most often one that begins with its subject, as sentences with two verbs do."""
+        begin = "I " if first_person else f"{fact.subject.text} "
+        tries = [self.teacher.grammar.tell(fact, first_person=first_person) for _ in range(self.rng.choice([1, 4, 8]))]
+        return max(tries, key=lambda told: told.text.startswith(begin))
+
+    def replied(self) -> Reading | None:
+        """A question with its reply."""
+        told = self.teacher.replied()
+        denied = [] if told.triples else [name.text for fact in told.facts for name in (fact.subject, fact.object)]
+        return stated(self.rng, told.text, [], told.triples, SPEAKER, denied=denied)
+
+    def denied(self) -> Reading | None:
+        """What is not so, wished, supposed or asked: the same names and words, and nothing stated."""
+        told = self.teacher.grammar.never(self.teacher.grammar.fact())
+        names = [name.text for fact in told.facts for name in (fact.subject, fact.object)]
+        return stated(self.rng, told.text, [], (), SPEAKER, denied=names)
+
+    def changed(self) -> Reading | None:
+        """What is so now, and what was before: that is not so."""
+        g = self.teacher.grammar
+        relation = g.relation([r for r in g.relations if g.phrasings[r].changes])
+        fact = g.fact(relation)
+        old = g._alike(fact)
+        told = g.change(fact, old.text, first_person=bool(g.phrasings[relation].first_changes) and self.rng.random() < 0.5)
+        return None if old.name == fact.object.name else stated(self.rng, told.text, [], told.triples, SPEAKER, denied=[old.name])
+
+    def sentence(self) -> Reading | None:
+        """A real one."""
+        (source,) = self.rng.choices(list(self.real), [SOURCES.get(source, 0.7) for source in self.real])
+        statement = self.rng.choice(self.real[source])
+        far = list(dict.fromkeys(n for t in statement.triples for n in (t.subject, t.object) if n not in statement.focus))
+        if statement.context and self.rng.random() < 0.5:
+            far += self._capitals(statement)
+        unsure = statement.elsewhere
+        return stated(self.rng, statement.focus, far, statement.triples, SPEAKER, unsure=unsure, partial=statement.partial)
+
+    def _capitals(self, statement: Statement) -> list[str]:
+        """Other names of the context."""
+        words = spans(" ".join(statement.before()))
+        names = [w for w in words if w[0].isupper() and w.count(" ") < 3 and w not in statement.focus]
+        named = {n for t in statement.triples for n in (t.subject, t.object)}
+        some = self.rng.sample(names, min(self.rng.randint(1, CAPITALS), len(names)))
+        return [name for name in some if not any(name in other or other in name for other in named)]
+
+    def requested(self) -> Reading | None:
+        """What somebody wants of an assistant now: nothing that lasts."""
+        focus = self.rng.choice(self.requests)
+        names = [name for name in spans(focus) if name[:1].isupper() or name[:1].isdigit() or name.count(" ") >= 2]
+        return stated(self.rng, focus, [], (), SPEAKER, denied=self.rng.sample(names, min(6, len(names))))
+
+    def asked(self) -> Reading | None:
+        """A question about a name in it or about the speaker."""
+        question = self.teacher.question()
+        query = self.teacher.query(question)
+        label = f"~{query.relation}" if question.inverse else query.relation
+        if question.about_speaker or query.known == SPEAKER:
+            return self._question(question.text, (), WHOLE, label)
+        place = locate(question.text, 0, query.known)
+        return None if place is None else self._question(question.text, (), place, label)
+
+    def steps(self) -> Reading | None:
+        """As in "Where does my sister live?": asked about the speaker, who she is; about her, where she lives."""
+        steps = self.teacher.steps()
+        text, known = steps.question.text, str(steps.first.known)
+        if self.rng.random() < 0.5:
+            return self._before(steps.met.name, text, steps.question.fact.relation)
+        place = WHOLE if known == SPEAKER else locate(text, 0, known)
+        return None if place is None else Reading(text, (place,), asked=((0, steps.first.relation),))
+
+    def answered(self) -> Reading | None:
+        """A question with its answer or another name of the conversation before it: nothing is asked about that one."""
+        question = self.teacher.question()
+        answer = question.fact.subject if question.inverse else question.fact.object
+        other = answer if self.rng.random() < 0.6 else self.teacher.grammar.fact().subject
+        return None if locate(question.text, 0, other.name) else self._before(other.name, question.text, NOTHING)
+
+    def wondered(self) -> Reading | None:
+        """A real question."""
+        asked, name = self.rng.choice(self.questions)
+        label = f"~{asked.relation}" if asked.inverse else asked.relation
+        return self._question(asked.question, (), locate(asked.question, 0, name), label)
+
+    def _before(self, name: str, question: str, label: str) -> Reading | None:
+        text, _ = laid_out(question, [name])
+        place = locate(text, 0, name)
+        return None if place is None else Reading(text, (place,), asked=((0, label),))
+
+    def spoken(self) -> Reading | None:
+        """A message that asks nothing."""
+        told = self.teacher.situation()[1]
+        if told.text.rstrip().endswith("?"):
+            return None
+        return self._question(told.text, (), None, NOTHING)
+
+    def _question(self, text: str, far: Sequence[str], place: Span | None, label: str) -> Reading:
+        near, other = _other_spans(self.rng, text, 0, text, [place] if place not in (None, WHOLE) else [])
+        wrong = [span for span in (WHOLE, *near[:1], *other[:2]) if span != place]
+        flat = ([place] if place else []) + wrong
+        right = [(0, label)] if place else []
+        return Reading(text, tuple(flat), asked=(*right, *((flat.index(span), NOTHING) for span in wrong)))
