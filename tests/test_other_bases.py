@@ -23,7 +23,7 @@ from memagent.calls import ReadCall
 from memagent.errors import InvalidInput, ModelError
 from memagent.model import decoding, local
 from memagent.model.bases import add_marks, fit_rows, load_base, load_tokenizer
-from memagent.model.decoding import Judge, spans
+from memagent.model.decoding import READ_JUDGE, WRITE_JUDGE, Judge, spans
 from memagent.model.local import FewShotModel, Limits, LocalModel, load_local
 from memagent.model.marks import ADDED_TOKENS, BEGIN, MARK_TOKENS, Marks, mark_ids
 from memagent.model.seam import DraftRequest, WriteRequest
@@ -37,7 +37,7 @@ from memagent.training.shards import Example, Shard, write_shard
 torch.set_num_threads(1)
 RELATIONS = ("residence", "place of birth", "capital", "sister", "likes")
 ONTOLOGY = Ontology(default_ontology()[name] for name in RELATIONS)
-EAGER = Limits(*[Judge((5.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0), keep=0.0)] * 2)
+EAGER = Limits(*(Judge((5.0, 0.0, 1.0, *[0.0] * (len(judge.weights) - 3)), keep=0.0) for judge in (WRITE_JUDGE, READ_JUDGE)))
 TEXTS = [" Anna lives in Oslo. Where does my sister live? user: assistant: I don't know.", "\n({MEM_READ( >> )--> ; })"]
 
 

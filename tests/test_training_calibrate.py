@@ -29,9 +29,9 @@ class Writer:
 
 
 def test_a_sentence_is_recorded_up_to_its_second_wrong_triple(marks):
-    decisions = write_decisions(Writer(marks, 8), 1, 5, 3.0)
+    decisions = write_decisions(Writer(marks, 8), 1, 5, Judge(()))
     assert [(features[0], right) for features, right in decisions] == [(0.0, False), (1.0, False)] * 5
-    assert len(write_decisions(Writer(marks, 1), 1, 5, 3.0)) == 5
+    assert len(write_decisions(Writer(marks, 1), 1, 5, Judge(()))) == 5
 
 
 def test_in_a_document_the_same_from_the_other_side_is_right_and_what_another_sentence_says_is_left_out():
@@ -49,7 +49,7 @@ def test_in_a_document_the_same_from_the_other_side_is_right_and_what_another_se
     focus = "Ann came from Velm to Ruria."
     statement = Statement("She is old. She sings.", focus, gold, "documents", elsewhere=(("Ann", "Velm"),))
     reader = Reader()
-    decisions = text_decisions(reader, [statement], 3.0)
+    decisions = text_decisions(reader, [statement], Judge(()))
     assert decisions == [((0.0,), True), ((2.0,), False)]
     assert reader.asked.context == ("She is old.", "She sings.")
 
@@ -58,6 +58,12 @@ def test_a_recorder_lets_no_more_pass_than_could_be_needed():
     recorder = Recorder(most=2)
     assert [(recorder.at_most(()), recorder.probability((float(i),))) for i in range(3)] == [(1.0, 1.0), (1.0, 1.0), (0.0, 0.0)]
     assert recorder.seen == [(0.0,), (1.0,), (2.0,)]
+
+
+def test_a_recorder_orders_triples_as_another_judge_does():
+    recorder = Recorder(like=Judge((0.0, 1.0)))
+    assert recorder.rank((1.0, 2.0)) == Judge((0.0, 1.0)).probability((1.0, 2.0)) > recorder.rank((1.0, 1.0))
+    assert recorder.seen == []
 
 
 def test_a_judge_is_fitted_to_how_often_calls_are_right():

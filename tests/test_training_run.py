@@ -12,7 +12,7 @@ from memagent import Triple
 from memagent.calls import ReadCall
 from memagent.errors import InvalidInput, ModelError
 from memagent.model import local
-from memagent.model.decoding import Judge
+from memagent.model.decoding import READ_JUDGE, WRITE_JUDGE, Judge
 from memagent.model.int8 import Int8Linear
 from memagent.model.local import Limits, load_local
 from memagent.model.seam import DraftRequest, WriteRequest
@@ -161,9 +161,9 @@ def trained(tmp_path_factory, tiny_tokenizer, marks):
 
 def test_adapters_load_beside_their_base_and_differ(trained, tmp_path, monkeypatch):
     cli.main(["pack", "--run", str(trained), "--out", str(tmp_path / "packed"), "--threads", "1"])
-    judge = Judge((0.0,) * 7, keep=0.0)
-    (tmp_path / "packed" / "calibration.json").write_text(json.dumps(asdict(Limits(judge, judge))))
-    assert Limits.load(tmp_path / "packed" / "calibration.json") == Limits(judge, judge)
+    limits = Limits(*(Judge((0.0,) * len(judge.weights), keep=0.0) for judge in (WRITE_JUDGE, READ_JUDGE)))
+    (tmp_path / "packed" / "calibration.json").write_text(json.dumps(asdict(limits)))
+    assert Limits.load(tmp_path / "packed" / "calibration.json") == limits
     assert Limits.load(tmp_path / "calibration.json") == Limits()
     for path in (tmp_path / "packed").rglob("*.json"):
         assert str(trained.parent) not in path.read_text(encoding="utf-8"), path

@@ -31,7 +31,6 @@ MAX_TRIPLES = 8  # of one focus sentence
 BEAM = 3  # hypotheses kept after each slot
 OPTIONS = 24  # options of a slot that are scored in full, the most likely first tokens first
 HOPELESS = 8.0  # nats by which an option's first token may be behind the best one's; of those further behind none ever won
-FAR_SUBJECT = 2.0  # nats against a subject that only the context names, so that what was said before does not leak into every sentence
 LEAST_COMING = math.log(0.02)  # of a triple at all; below, nothing is searched
 SAID_NOTHING = math.log(0.8)  # of the likeliest pair: the second opinion is that nothing is stated
 UNFITTED = -5.2  # log-probability of a relation that the relation scorer does not know: one in about 180
@@ -112,7 +111,7 @@ def fill_slot(
 class Judge:
     """A logistic model of whether a call is right: `weights` of its features, `keep` the probability from which it is made.
 
-    `relation` weighs the relation scorer's log-probability against the language model's when candidates are ranked.
+    `relation` weighs the relation scorer's log-probability against the language model's when queries are ranked.
     All are fitted on phrasings that no training saw (`training/calibrate.py`).
     """
 
@@ -125,14 +124,20 @@ class Judge:
         total = sum(w * f for w, f in zip(self.weights, features, strict=True))
         return 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, total))))
 
+    def rank(self, features: Sequence[float]) -> float:
+        """By which candidates are ordered: the likeliest to be right first."""
+        return self.probability(features)
+
     def at_most(self, features: Sequence[float]) -> float:
         """The same for features of a write whose names are not scored yet: their log-probability stands as 0."""
         return self.probability(features) if self.weights[2] >= 0.0 else 1.0
 
 
-# Features of a write: 1, log P(a triple comes here), log P(its names), the scorer's log P(relation) and log P(nothing), later triple,
-# and whether an earlier one has the same object.
-WRITE_JUDGE = Judge((2.0, 1.0, 0.5, 0.3, -0.2, 0.0, 0.0))
+# Features of a write: 1, log P(a triple comes here), log P(its names), the scorer's log P(relation) and log P(nothing); whether it is a
+# later triple, has a name that is a part of an earlier one's or has one for its part, has the names of an earlier one, has the object
+# of an earlier one; and whether only the context has its subject.
+WRITE_JUDGE = Judge((2.0, 1.0, 0.5, 0.3, -0.2, 0.0, -2.0, -1.0, -0.5, -1.0))
+UNLIKELY_NEXT = -5.0  # the least log-probability of a further triple that counts: a small model is surer that a list ends than right
 # Features of a read: 1, log P(a call opens), log share of the query, the scorer's log P(relation), log P(nothing), distance to the best,
 # and whether something was answered already.
 READ_JUDGE = Judge((2.0, 0.5, 1.0, 0.2, -0.1, 0.3, 0.0))
@@ -185,10 +190,21 @@ class Step:
     found: frozenset[Names]
     coming: float
 
-    def features(self, logprob: float, names: Names, opinions: Mapping[str, float]) -> tuple[float, ...]:
-        """Of these names as the next triple, as `WRITE_JUDGE` has them."""
-        later, again = float(bool(self.found)), float(any(_overlap(names[2], earlier[2]) for earlier in self.found))
-        return (1.0, self.coming, logprob, _opinion(opinions, names[1]), opinions.get(NOTHING, 0.0), later, again)
+    def features(self, logprob: float, names: Names, opinions: Mapping[str, float], near: bool) -> tuple[float, ...]:
+        """Of these names as the next triple, as `WRITE_JUDGE` has them; `near`: the subject is no name of the context."""
+        subject, relation, target = names
+        return (
+            1.0,
+            max(UNLIKELY_NEXT, self.coming),
+            logprob,
+            _opinion(opinions, relation),
+            opinions.get(NOTHING, 0.0),
+            float(bool(self.found)),
+            float(any(_within(name, other) for name in (subject, target) for s, _, o in self.found for other in (s, o))),
+            float(any({subject, target} == {s, o} for s, _, o in self.found)),
+            float(any(target == o and subject != s for s, _, o in self.found)),
+            float(not near),
+        )
 
 
 class WriteSearch:
@@ -216,7 +232,7 @@ class WriteSearch:
             best = self._best(scorer, sentence, step)
             if best is None:
                 break
-            confidence = self.judge.probability(step.features(best.logprob, best.names, sentence.opinions(best.names)))
+            confidence = self.judge.probability(self._features(best, sentence, step))
             if confidence < self.judge.keep:
                 break
             found.append(Triple(*best.names, confidence))
@@ -245,15 +261,13 @@ class WriteSearch:
         return [(s, relation, o) for s, o in pairs for relation in self._relation_tokens if relation not in stated.relations(s, o)]
 
     def _best(self, scorer: Scorer, sentence: Sentence, step: Step) -> Candidate | None:
-        """The likeliest next triple."""
-
-        def rank(candidate: Candidate) -> float:
-            opinion = _opinion(sentence.opinions(candidate.names), candidate.names[1])
-            far = not sentence.near(candidate.names[0])
-            return candidate.logprob + self.judge.relation * opinion - FAR_SUBJECT * far
-
+        """The next triple that is likeliest to be right."""
         found = self._slot_by_slot(scorer, sentence, step) if sentence.stated is None else self._hoped(scorer, sentence, step)
-        return max(found, key=rank, default=None)
+        return max(found, key=lambda candidate: self.judge.rank(self._features(candidate, sentence, step)), default=None)
+
+    def _features(self, candidate: Candidate, sentence: Sentence, step: Step) -> tuple[float, ...]:
+        names = candidate.names
+        return step.features(candidate.logprob, names, sentence.opinions(names), sentence.near(names[0]))
 
     def _allowed(self, names: Names, sentence: Sentence, step: Step) -> bool:
         """Whether a triple of these names is new, about this sentence, and of kinds that its relation has."""
@@ -271,7 +285,7 @@ class WriteSearch:
         """What the second opinion thinks likely and the judge could let pass, scored by the language model."""
 
         def open_(names: Names) -> bool:
-            at_most = self.judge.at_most(step.features(0.0, names, sentence.opinions(names)))
+            at_most = self.judge.at_most(step.features(0.0, names, sentence.opinions(names), sentence.near(names[0])))
             return at_most >= self.judge.keep and self._allowed(names, sentence, step)
 
         tried = [*islice(filter(open_, sentence.hopes), HOPES), *filter(open_, sentence.unlearnt)]
@@ -316,10 +330,10 @@ def _apart(one: str, other: str) -> bool:
     return one.casefold() != other.casefold()
 
 
-def _overlap(one: str, other: str) -> bool:
-    """Whether one name is a part of the other."""
-    one, other = one.casefold(), other.casefold()
-    return one in other or other in one
+def _within(one: str, other: str) -> bool:
+    """Whether one name is some of the words of the other, and not all."""
+    one, other = f" {one.casefold()} ", f" {other.casefold()} "
+    return one != other and (one in other or other in one)
 
 
 def _log_share(following: Tensor, one: int, other: int) -> float:

@@ -1,8 +1,9 @@
 """Fits the judges of both calls (`decoding.Judge`) on phrasings and names that no training saw, that of running text on such documents.
 
 Each decision that the searches would take is recorded with its features and whether it was right; a logistic model of them gives
-the probability that a call is right. How the relation scorer is weighed against the language model is chosen from a few values by
-how often the best candidate is the right one.
+the probability that a call is right. The judge of a write also says which triple comes first, so it is fitted again on what it chooses
+itself. How the relation scorer is weighed against the language model in a read is chosen from a few values by how often the best query
+is the right one.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import torch
 from torch import nn
 
 from memagent.calls import ReadCall
-from memagent.model.decoding import Judge
+from memagent.model.decoding import WRITE_JUDGE, Judge
 from memagent.model.local import READ, TEXT, WRITE, Limits, LocalModel
 from memagent.model.seam import DraftRequest, WriteRequest
 from memagent.ontology import default_ontology
@@ -26,26 +27,36 @@ from memagent.training.grammar.engine import Grammar, literal
 from memagent.training.readers import Statement
 from memagent.triples import SPEAKER, Query, Triple
 
-WEIGHINGS = (1.0, 3.0, 6.0, 12.0)
+WEIGHINGS = (1.0, 3.0)
+ROUNDS = 2
 ANSWERABLE = 0.67  # share of the questions that the memory could answer
 KEEPS = tuple(k / 20 for k in range(2, 15))
 WRONG = 2  # triples of a sentence, after which its others are left out
 WRONG_OF_TEXT = 4  # the same in documents, of whose sentences not all that they state is annotated
+BESIDE = 0.4  # share of the sentences before which another one is talked of
 DISTRACTORS = 6  # other queries that the memory could answer
 
 
 @dataclass(frozen=True)
 class Recorder(Judge):
-    """A judge that lets the first `most` calls pass, whatever they are, and remembers what it was asked about them."""
+    """A judge that lets the first `most` calls pass, whatever they are, and remembers what it was asked.
+
+    Triples are ordered as by `like`.
+    """
 
     weights: tuple[float, ...] = ()
     most: int = 1
+    like: Judge = WRITE_JUDGE
     seen: list[tuple[float, ...]] = field(default_factory=list)
 
     def probability(self, features: Sequence[float]) -> float:
         """Record; certain of everything up to the last."""
         self.seen.append(tuple(features))
         return float(len(self.seen) <= self.most)
+
+    def rank(self, features: Sequence[float]) -> float:
+        """See `Judge`."""
+        return self.like.rank(features)
 
     def at_most(self, features: Sequence[float]) -> float:
         """After the last nothing is to be tried."""
@@ -56,29 +67,33 @@ Decision = tuple[tuple[float, ...], bool]  # features, right
 Key = tuple[str, str, str]
 
 
-def write_decisions(model: LocalModel, seed: int, count: int, weighing: float) -> list[Decision]:
+def write_decisions(model: LocalModel, seed: int, count: int, judge: Judge) -> list[Decision]:
     """What the write search would write for held-out sentences."""
     teacher = Teacher(model.marks, Grammar(seed, "held out"))
     decisions: list[Decision] = []
     for _ in range(count):
         context, told, speaker = teacher.situation()
         gold = {_key(t) for t in told.triples}
-        recorder = Recorder(relation=weighing, most=len(gold) + WRONG)  # there are as many wrong ones at least
+        recorder = Recorder(like=judge, most=len(gold) + WRONG)  # there are as many wrong ones at least
         model.judges(write=recorder)
         said = tuple(c.removeprefix(f"{speaker}: ") for c in context) if speaker else tuple(context)
         known = tuple({t.subject for t in told.triples if t.subject not in told.text and t.subject != speaker})
+        if teacher.rng.random() < BESIDE:  # something is known of another one, who must not leak into this sentence
+            earlier = teacher.grammar.tell(teacher.grammar.fact())
+            said = (earlier.text, *said)
+            known += tuple(t.subject for t in earlier.triples if t.subject not in told.text)
         found = model.write(WriteRequest(told.text, said, known, speaker or ""))
         decisions += _up_to_wrong((features, _key(t) in gold) for features, t in zip(recorder.seen, found, strict=False))
     return decisions
 
 
-def text_decisions(model: LocalModel, statements: Sequence[Statement], weighing: float) -> list[Decision]:
+def text_decisions(model: LocalModel, statements: Sequence[Statement], judge: Judge) -> list[Decision]:
     """What it would write for the sentences of documents; of pairs that another sentence relates nothing is known."""
     decisions: list[Decision] = []
     for statement in statements:
         gold = {key for triple in statement.triples for key in _ways(triple)}
         unsure = {frozenset(map(str.casefold, pair)) for pair in statement.elsewhere}
-        recorder = Recorder(relation=weighing, most=len(statement.triples) + WRONG_OF_TEXT)
+        recorder = Recorder(like=judge, most=len(statement.triples) + WRONG_OF_TEXT)
         model.judges(text=recorder)
         far = dict.fromkeys(n for t in statement.triples for n in (t.subject, t.object) if n not in statement.focus)
         found = model.write(WriteRequest(statement.focus, tuple(statement.before()), tuple(far), ""))
@@ -202,7 +217,7 @@ def _others(grammar: Grammar, rng: random.Random, entity: str, relation: str) ->
     return (*(Query(entity, r, None) for r in rng.sample(alike, min(DISTRACTORS, len(alike)))), Query(SPEAKER, "residence", None))
 
 
-def fit_judge(decisions: Sequence[Decision], weighing: float) -> Judge:
+def fit_judge(decisions: Sequence[Decision], weighing: float = 0.5) -> Judge:
     """Logistic regression, a little pulled towards zero; the threshold is where F1 over the decisions is highest."""
     features = torch.tensor([f for f, _ in decisions])
     labels = torch.tensor([float(right) for _, right in decisions])
@@ -239,23 +254,32 @@ def calibration_error(judge: Judge, decisions: Sequence[Decision], bins: int = 1
 
 def calibrate(model: LocalModel, path: Path, count: int, seed: int, texts: Sequence[Statement]) -> str:
     """Fit the judges and write `calibration.json`; returns a table of what each weighing gave. `texts` are sentences of documents."""
-    lines, chosen = [], {}
     some = random.Random(seed).sample(texts, min(count, len(texts)))
-    decisions: dict[str, Callable[[float], list[Decision]]] = {
-        WRITE: lambda weighing: write_decisions(model, seed, count, weighing),
-        READ: lambda weighing: read_decisions(model, seed, count, weighing),
-        TEXT: lambda weighing: text_decisions(model, some, weighing),
-    }
-    for call, decide in decisions.items():
-        tried = {w: decide(w) for w in WEIGHINGS}
-        right = {w: sum(r for _, r in d) for w, d in tried.items()}
-        best = max(right, key=lambda w: right[w])
-        chosen[call] = asdict(fit_judge(tried[best], best))
-        lines += [f"{call}: weighing {w}: {right[w]} of {len(tried[w])} right" for w in WEIGHINGS]
-        half = len(tried[best]) // 2
-        error = calibration_error(fit_judge(tried[best][:half], best), tried[best][half:])
-        lines.append(f"{call}: threshold {chosen[call]['keep']}, calibration error {error:.3f} on the half that was not fitted")
-    path.write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
+    write, lines = _fitted(lambda judge: write_decisions(model, seed, count, judge), WRITE_JUDGE)
+    text, of_text = _fitted(lambda judge: text_decisions(model, some, judge), write)
+    tried = {weighing: read_decisions(model, seed, count, weighing) for weighing in WEIGHINGS}
+    weighing = max(tried, key=lambda weighing: sum(right for _, right in tried[weighing]))
+    chosen = {WRITE: write, READ: fit_judge(tried[weighing], weighing), TEXT: text}
+    path.write_text(json.dumps({call: asdict(judge) for call, judge in chosen.items()}, indent=1) + "\n", encoding="utf-8")
     limits = Limits.load(path)
     model.judges(limits.write, limits.read, limits.text)
-    return "\n".join(lines)
+    of_read = [f"weighing {w}: {_said(decisions, chosen[READ].keep, w)}" for w, decisions in tried.items()]
+    return "\n".join(f"{call}: {line}" for call, some in ((WRITE, lines), (TEXT, of_text), (READ, of_read)) for line in some)
+
+
+def _fitted(decide: Callable[[Judge], list[Decision]], judge: Judge) -> tuple[Judge, list[str]]:
+    """A judge fitted on what it chooses itself, and a line for each round."""
+    lines = []
+    for number in range(ROUNDS):
+        decisions = decide(judge)
+        judge = fit_judge(decisions)
+        lines.append(f"round {number + 1}: {_said(decisions, judge.keep)}")
+    return judge, lines
+
+
+def _said(decisions: Sequence[Decision], keep: float, weighing: float = 0.5) -> str:
+    """How many are right, and how far a confidence is off: fitted on one half, looked at on the other."""
+    half = len(decisions) // 2
+    error = calibration_error(fit_judge(decisions[:half], weighing), decisions[half:])
+    right = sum(right for _, right in decisions)
+    return f"{right} of {len(decisions)} right, threshold {keep}, calibration error {error:.3f} on the other half"

@@ -160,7 +160,7 @@ class Lessons:
         """Any reading."""
         while True:
             kinds: dict[Callable[[], Reading | None], float] = {
-                self.told: 5, self.several: 1.5, self.compound: 4, self.denied: 1.5, self.changed: 1,
+                self.told: 5, self.several: 1.5, self.compound: 4, self.denied: 3, self.changed: 1,
                 self.replied: 2, self.asked: 3, self.steps: 2, self.answered: 1, self.spoken: 0.5,
                 self.sentence: 6 if self.real else 0, self.requested: 1.5 if self.requests else 0,
                 self.wondered: 1.5 if self.questions else 0,

@@ -111,6 +111,7 @@ def dated(text: str) -> str:
 
 
 NEGATED = 0.35  # share of denials that are statements with a negation put in
+UNREAL = 0.25  # share of denials that are statements in a frame that takes them back
 OPPOSED = frozenset({"likes", "dislikes"})  # whose negation states the other
 _NEGATIONS = (
     (re.compile(r"\b(I'm|I am|is|are|was|were)\b(?! not)"), r"\1 not"),
@@ -385,7 +386,9 @@ class Grammar:
         return Told(text, (Triple(fact.subject.name, fact.relation, literal(fact.object.name, text)),), (fact,))
 
     def never(self, fact: Fact) -> Told:
-        """A sentence about the fact that states nothing: a hand-written one, or now and then a statement with a "not" in it."""
+        """A sentence about the fact that states nothing: a hand-written one, a statement with a "not" in it or one that is taken back."""
+        if self.rng.random() < UNREAL:
+            return self._unreal(fact)
         lists_ = self.phrasings[fact.relation]
         template = self.rng.choice(lists_.never) if lists_.never else None
         if fact.relation not in OPPOSED and (template is None or self.rng.random() < NEGATED):
@@ -394,6 +397,13 @@ class Grammar:
             return self.nothing()
         fact = self._suited(fact, template)
         return Told(fill(template, {"s": fact.subject.text, "o": fact.object.text, "old": fact.object.text}), (), (fact,))
+
+    def _unreal(self, fact: Fact) -> Told:
+        """As in "If only Anna lived in Oslo.": a whole statement in a frame that takes it back."""
+        person = bool(self.phrasings[fact.relation].first) and self.rng.random() < 0.4
+        said = self.tell(fact, first_person=person, register="" if person else self.rng.choice(["statements", "spoken"]))
+        text = self.rng.choice(self.talk["unreal"]).replace("{S}", _lowered(said.text.rstrip(".!"), said))
+        return Told(text, (), said.facts)
 
     def nothing(self) -> Told:
         """A sentence with nothing in it to be written."""
