@@ -19,7 +19,7 @@ class Writer:
     def judges(self, write):
         self.judge = write
 
-    def write(self, request):
+    def search(self, request):
         found = []
         for i in range(self.invented):
             if self.judge.at_most((0.0,)) < self.judge.keep or self.judge.probability((float(i),)) < self.judge.keep:
@@ -41,7 +41,7 @@ def test_in_a_document_the_same_from_the_other_side_is_right_and_what_another_se
         def judges(self, text):
             self.judge = text
 
-        def write(self, request):
+        def search(self, request):
             self.asked = request
             return [triple for i, triple in enumerate(self.found) if self.judge.probability((float(i),))]
 

@@ -31,20 +31,24 @@ def propose(
     fresh: list[str] = []  # names proposed so far: they are not in the memory yet
     for passage in passages(text):
         for focus in focus_sentences(passage, said, CONTEXT_SENTENCES):
-            request = WriteRequest(focus.text, focus.context, _known(memory, focus, fresh), speaker)
+            request = WriteRequest(focus.text, focus.context, _known(memory, focus, fresh, speaker), speaker)
             provenance = Provenance(source, passage, focus.start, focus.end, speaker, datetime.now(UTC))
             triples = tuple(t.with_provenance(provenance) for t in model.write(request))
-            fresh += [t.subject for t in triples]
+            fresh += [name for t in triples for name in ((t.subject,) if speaker else (t.object, t.subject))]
             yield Proposal(focus, triples)
             said = (*said, focus.text)[-CONTEXT_SENTENCES:]
 
 
-def _known(memory: Memory, focus: Focus, fresh: Sequence[str]) -> tuple[str, ...]:
-    """Entities of which the context says something, the latest first: what a pronoun or "the capital" may stand for."""
+def _known(memory: Memory, focus: Focus, fresh: Sequence[str], speaker: str) -> tuple[str, ...]:
+    """Entities of the context, the latest first: what a pronoun or "the capital" may stand for.
+
+    In a conversation those of which the context says something, so that a topic does not leak into the next; in running text any, for
+    it goes on about what it has named.
+    """
     if not focus.context:
         return ()
     context = " ".join(focus.context)
     named = dict.fromkeys(mention.name for mention in memory.mentions(context))
-    stored = [name for name in named if any(t.subject == name for t in memory.triples(entity=name, limit=8))]
+    stored = [name for name in named if not speaker or any(t.subject == name for t in memory.triples(entity=name, limit=8))]
     here = [name for name in fresh if name in context]
     return tuple(dict.fromkeys([*reversed(here), *reversed(stored)]))[:MAX_KNOWN]

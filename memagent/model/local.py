@@ -160,6 +160,10 @@ class LocalModel:
             alone = self.write(replace(request, context=(), known=()))
             if alone and min(t.confidence for t in alone) >= ALONE:
                 return alone
+        return self.search(request)
+
+    def search(self, request: WriteRequest) -> list[Triple]:
+        """The triples of a focus sentence, read as the request has it."""
         here = spans(request.focus)
         names = list(dict.fromkeys([*here, *request.known, *([request.speaker] if request.speaker else [])]))
         with self._lock, torch.inference_mode():

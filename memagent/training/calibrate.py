@@ -23,7 +23,7 @@ from memagent.model.local import READ, TEXT, WRITE, Limits, LocalModel
 from memagent.model.seam import DraftRequest, WriteRequest
 from memagent.ontology import default_ontology
 from memagent.training.examples import Parts, Teacher, put_read
-from memagent.training.grammar.engine import Grammar, literal
+from memagent.training.grammar.engine import Grammar, Told, literal
 from memagent.training.readers import Statement
 from memagent.triples import SPEAKER, Query, Triple
 
@@ -68,23 +68,32 @@ Key = tuple[str, str, str]
 
 
 def write_decisions(model: LocalModel, seed: int, count: int, judge: Judge) -> list[Decision]:
-    """What the write search would write for held-out sentences."""
+    """What the write search would write for held-out sentences that somebody says, some of them read with what was said before."""
     teacher = Teacher(model.marks, Grammar(seed, "held out"))
     decisions: list[Decision] = []
     for _ in range(count):
-        context, told, speaker = teacher.situation()
+        context, told, speaker = _spoken(teacher)
         gold = {_key(t) for t in told.triples}
         recorder = Recorder(like=judge, most=len(gold) + WRONG)  # there are as many wrong ones at least
         model.judges(write=recorder)
-        said = tuple(c.removeprefix(f"{speaker}: ") for c in context) if speaker else tuple(context)
+        request = WriteRequest(told.text, (), (), speaker)
         known = tuple({t.subject for t in told.triples if t.subject not in told.text and t.subject != speaker})
-        if teacher.rng.random() < BESIDE:  # something is known of another one, who must not leak into this sentence
+        if known or teacher.rng.random() < BESIDE:  # read with its context: of another one, too, who must not leak into this sentence
             earlier = teacher.grammar.tell(teacher.grammar.fact())
-            said = (earlier.text, *said)
             known += tuple(t.subject for t in earlier.triples if t.subject not in told.text)
-        found = model.write(WriteRequest(told.text, said, known, speaker or ""))
+            said = tuple(c.removeprefix(f"{speaker}: ") for c in context)
+            request = replace(request, context=(earlier.text, *said), known=known)
+        found = model.search(request)
         decisions += _up_to_wrong((features, _key(t) in gold) for features, t in zip(recorder.seen, found, strict=False))
     return decisions
+
+
+def _spoken(teacher: Teacher) -> tuple[list[str], Told, str]:
+    """A situation in which somebody speaks."""
+    while True:
+        context, told, speaker = teacher.situation()
+        if speaker is not None:
+            return context, told, speaker
 
 
 def text_decisions(model: LocalModel, statements: Sequence[Statement], judge: Judge) -> list[Decision]:
@@ -96,7 +105,7 @@ def text_decisions(model: LocalModel, statements: Sequence[Statement], judge: Ju
         recorder = Recorder(like=judge, most=len(statement.triples) + WRONG_OF_TEXT)
         model.judges(text=recorder)
         far = dict.fromkeys(n for t in statement.triples for n in (t.subject, t.object) if n not in statement.focus)
-        found = model.write(WriteRequest(statement.focus, tuple(statement.before()), tuple(far), ""))
+        found = model.search(WriteRequest(statement.focus, tuple(statement.before()), tuple(far), ""))
         judged = ((features, t) for features, t in zip(recorder.seen, found, strict=False))
         known = ((features, _key(t) in gold) for features, t in judged if frozenset((_key(t)[0], _key(t)[2])) not in unsure)
         decisions += _up_to_wrong(known, WRONG_OF_TEXT)
@@ -256,7 +265,7 @@ def calibrate(model: LocalModel, path: Path, count: int, seed: int, texts: Seque
     """Fit the judges and write `calibration.json`; returns a table of what each weighing gave. `texts` are sentences of documents."""
     some = random.Random(seed).sample(texts, min(count, len(texts)))
     write, lines = _fitted(lambda judge: write_decisions(model, seed, count, judge), WRITE_JUDGE)
-    text, of_text = _fitted(lambda judge: text_decisions(model, some, judge), write)
+    text, of_text = _fitted(lambda judge: text_decisions(model, some, judge), WRITE_JUDGE)
     tried = {weighing: read_decisions(model, seed, count, weighing) for weighing in WEIGHINGS}
     weighing = max(tried, key=lambda weighing: sum(right for _, right in tried[weighing]))
     chosen = {WRITE: write, READ: fit_judge(tried[weighing], weighing), TEXT: text}
