@@ -14,7 +14,7 @@ phrasings. A tenth of the templates is held out, by the same hash.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -24,7 +24,7 @@ from memagent.training.grammar.phrasings import COMPOUNDS, FOLDER, Split, held_o
 from memagent.triples import SPEAKER, Triple
 
 ANCHORS = ("s", "s2")
-TRIES = 8  # draws of a name, until one comes that the sentence does not have yet
+TRIES = 12  # draws of a name, until one comes that fits the sentence
 _SLOT = re.compile(r"\{(?:(an|a|on) )?([^{}]+)\}")
 
 
@@ -58,7 +58,7 @@ class _Scene:
     def __init__(self, grammar: Grammar, paths: Sequence[str], speaker: str) -> None:
         self.grammar = grammar
         self.paths = paths
-        self.speaker = Name.plain(speaker)
+        self.speaker = Name.plain(speaker, kind="person")
         self.facts: list[Fact] = []
         self._names: dict[str, Name] = {}
 
@@ -73,13 +73,17 @@ class _Scene:
         return self._names[path]
 
     def _subject(self, anchor: str) -> Name:
-        """Somebody or something that can have what is said of it; the second subject is of the kind of the first."""
+        """Somebody or something that can have all that is said of it; the second subject is of the kind of the first."""
         steps = [step for path in self.paths if path not in ANCHORS and "/" not in (step := path.removeprefix("s2/"))]
         beside = self._names.get("s")
-        kind = beside.kind if beside and anchor == "s2" else "person" if "s" not in self.paths else ""
-        side = self.grammar.object if steps and steps[0].startswith("~") else self.grammar.subject
-        relation = _relation(steps[0]) if steps else "name"
-        return self._fresh(lambda: self.grammar.names.of(kind) if kind else side(relation))
+        if beside and anchor == "s2" or "s" not in self.paths:
+            kind = beside.kind if beside else "person"
+            return self._fresh(lambda: self.grammar.names.of(kind))
+        if not steps:
+            return self._fresh(lambda: self.grammar.subject("name"))
+        kinds = frozenset.intersection(*(self.grammar.kinds(_relation(step), backwards=step.startswith("~")) for step in steps))
+        side = self.grammar.object if steps[0].startswith("~") else self.grammar.subject
+        return self._fresh(lambda: side(_relation(steps[0])), kinds)
 
     def _along(self, path: str) -> Name:
         before, _, step = path.rpartition("/")
@@ -93,17 +97,19 @@ class _Scene:
             self.facts.append(Fact(known, relation, found))
         return found
 
-    def _fresh(self, draw: Callable[[], Name]) -> Name:
-        """A name of which no other of the sentence is a part."""
-        name = draw()
+    def _fresh(self, draw: Callable[[], Name], kinds: Collection[str] = ()) -> Name:
+        """A name of which no other of the sentence is a part, and of one of these kinds, if any is named."""
         for _ in range(TRIES):
-            if not any(
-                name.name.casefold() in other.name.casefold() or other.name.casefold() in name.name.casefold()
-                for other in self._names.values()
-            ):
-                break
             name = draw()
+            if (name.kind in kinds or not kinds) and not any(_nested(name, other) for other in self._names.values()):
+                break
         return name
+
+
+def _nested(one: Name, other: Name) -> bool:
+    """Whether one of them is a part of the other."""
+    here, there = one.name.casefold(), other.name.casefold()
+    return here in there or there in here
 
 
 def _relation(step: str) -> str:

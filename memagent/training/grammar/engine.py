@@ -34,7 +34,7 @@ OBJECT_KINDS: dict[str, tuple[str, ...]] = {
     "cause of death": ("condition",), "learning": ("language", "instrument", "activity"), "favourite game": ("product", "work"),
     "appointment": ("date", "time"), "vehicle": ("vehicle",), "residence": ("place",),
     "product or material produced": ("product", "material"), "has part": ("organization", "place"), "part of": ("organization", "place"),
-    "favourite music": ("person", "genre"), "teacher": ("person",),
+    "favourite music": ("person", "genre"), "teacher": ("person",), "instrumentation": ("instrument", "ensemble"),
     "mother": ("woman",), "sister": ("woman",), "daughter": ("woman",), "father": ("man",), "brother": ("man",), "son": ("man",),
 }  # fmt: skip
 SAME_KIND = frozenset(  # relations between two of a kind
@@ -47,7 +47,7 @@ SUBJECT_KINDS: dict[str, tuple[str, ...]] = {
     "age": ("person", "person", "pet_name"), "opening hours": ("organization",), "departure time": ("event", "thing"),
     "height": ("person", "place"), "website": ("organization", "person"), "instance of": ("thing", "product", "pet_name"),
     "nearest station": ("place", "organization"), "subclass of": ("thing", "taxon"), "nickname": ("person", "place", "team"),
-    "name": ("role",),
+    "name": ("role",), "sex or gender": ("person", "person", "pet_name"),
 }  # fmt: skip
 LOCATION_PAIRS = (
     ("owned_thing", "place_spot"),
@@ -212,6 +212,11 @@ class Grammar:
             return [r for r in self.relations if kind in (SUBJECT_KINDS.get(r) or self.ontology[r].domain)] or [fact.relation]
         domain = set(self.ontology[fact.relation].domain)
         return [r for r in self.relations if domain <= set(SUBJECT_KINDS.get(r) or self.ontology[r].domain)] or [fact.relation]
+
+    def kinds(self, relation: str, *, backwards: bool = False) -> frozenset[str]:
+        """What can stand on the left of the relation, or (`backwards`) on its right."""
+        link = self.ontology[relation]
+        return frozenset((OBJECT_KINDS.get(relation) or link.range) if backwards else (SUBJECT_KINDS.get(relation) or link.domain))
 
     def subject(self, relation: str) -> Name:
         """A name that can stand on the left of the relation."""
@@ -649,7 +654,7 @@ VERBAL = re.compile(
     r"|replaced|learning|studies|speaks|borders|leaves|starts|begins|ends|lasts|shut|set|scared|afraid|allergic|starring|stars|used"
     r"|written|followed|follows|kept|consists|includes|produces|makes|split|broke|signed|known|called|inspired|taught|named|died"
     r"|killed|buried|born|served|fought|appears|competed|participant|separated|influenced|composed|possesses|holds|going|does|do"
-    r"|rides|which|what|how|why|old|tall|instance|subclass|follows|enjoys|dislikes|departs|manages|shares)\b|\bof$|^(?:part|age|birthday|likes)"
+    r"|rides|sings|sentenced|scored|adapted|guilty|coded|programmed|implemented|which|what|how|why|old|tall|instance|subclass|follows|enjoys|dislikes|departs|manages|shares)\b|\bof$|^(?:part|age|birthday|likes)"
 )
 PLURAL = frozenset({"opening hours", "hours", "inhabitants", "awards", "characters", "siblings", "kids", "interests", "districts"})
 FEMALE = frozenset(

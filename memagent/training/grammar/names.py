@@ -25,6 +25,7 @@ NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight
 WEIGHTS = ("kg", "kilos", "kilograms", "pounds", "lbs")
 RHESUS = (" positive", " negative", "+", "-", "−")
 TEAMS = ("{} United", "FC {}", "{} Rovers", "{} Tigers", "Real {}", "SC {}", "{}")
+CATALOGUES = ("HD", "HR", "NGC", "IC", "Messier", "Gliese", "Kepler", "HIP", "PSR", "Abell")
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "next Friday", "this Sunday")
 
 
@@ -97,6 +98,11 @@ class Names:
             "event": lambda: self.pooled("event", "it"),
             "taxon": lambda: self.pooled_or_word("taxon"),
             "country": lambda: self.pooled_or_word("country", "it", 0.3),
+            "star": self.star,
+            "landform": self.landform,
+            "noble family": lambda: Name.plain(self._pattern("noble family pattern")),
+            "airport": lambda: Name.plain(self._pattern("airport pattern"), "it"),
+            "venue": lambda: Name.plain(self._pattern("venue pattern"), "it"),
         }
 
     def of(self, kind: str) -> Name:
@@ -193,6 +199,19 @@ class Names:
                 f"{self.word()} {self.rng.choice(['', str(self.rng.randint(2, 900)), 'X', 'Pro', 'Mini', 'II'])}".strip(), "it"
             )
         return self.pooled("product", "it")
+
+    def star(self) -> Name:
+        """A star, nebula or galaxy, often by its number in a catalogue."""
+        if self.rng.random() < self.invented:
+            highest = 230_000 if self.rng.random() < 0.5 else 9_000
+            return Name.plain(f"{self.rng.choice(CATALOGUES)} {self.rng.randint(2, highest)}", "it")
+        return self.pooled("star", "it")
+
+    def landform(self) -> Name:
+        """A feature of a planet or moon."""
+        if self.rng.random() < self.invented:
+            return Name.plain(f"{self.word()} {self.rng.choice(self.pools['landform kind'])}", "it")
+        return self.pooled("landform", "it")
 
     def thing(self) -> Name:
         """An everyday thing with an article that is not part of its name, or with a possessive that is."""
