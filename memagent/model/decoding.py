@@ -21,7 +21,7 @@ from torch import Tensor
 
 from memagent.model.kinds import may_be_object, may_be_subject
 from memagent.model.marks import Marks
-from memagent.model.opinions import NOTHING, Asked, RelationScorer, Stated
+from memagent.model.opinions import NOTHING, Asked, RelationScorer, Stated, locate
 from memagent.model.tree import Scored
 from memagent.ontology import Ontology
 from memagent.triples import SPEAKER, Query, Triple
@@ -34,7 +34,7 @@ HOPELESS = 8.0  # nats by which an option's first token may be behind the best o
 LEAST_COMING = math.log(0.02)  # of a triple at all; below, nothing is searched
 SAID_NOTHING = math.log(0.8)  # of the likeliest pair: the second opinion is that nothing is stated
 UNFITTED = -5.2  # log-probability of a relation that the relation scorer does not know: one in about 180
-_WORD = regex.compile(r"[\p{L}\p{N}\p{M}@+#$£€%&_/’'.\-:]*[\p{L}\p{N}%€$£+\-]\.?|&")
+_WORD = regex.compile(r"(?:[\p{L}\p{N}\p{M}@+#$£€%&_/’'.\-:]|(?<=\p{N}),(?=\p{N}))*[\p{L}\p{N}%€$£+\-]\.?|&")
 
 
 class Scorer(Protocol):
@@ -135,8 +135,8 @@ class Judge:
 
 # Features of a write: 1, log P(a triple comes here), log P(its names), the scorer's log P(relation) and log P(nothing); whether it is a
 # later triple, has a name that is a part of an earlier one's or has one for its part, has the names of an earlier one, has the object
-# of an earlier one; and whether only the context has its subject.
-WRITE_JUDGE = Judge((2.0, 1.0, 0.5, 0.3, -0.2, 0.0, -2.0, -1.0, -0.5, -1.0))
+# of an earlier one of the same relation, of another relation; and whether only the context has its subject.
+WRITE_JUDGE = Judge((2.0, 1.0, 0.5, 0.3, -0.2, 0.0, -2.0, -1.0, -0.5, -0.5, -1.0))
 UNLIKELY_NEXT = -5.0  # the least log-probability of a further triple that counts: a small model is surer that a list ends than right
 # Features of a read: 1, log P(a call opens), log share of the query, the scorer's log P(relation), log P(nothing), distance to the best,
 # and whether something was answered already.
@@ -160,8 +160,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """What stays the same from triple to triple of a focus sentence: the tokens of its names, and the second opinion on it."""
+    """What stays the same from triple to triple of a focus sentence: its text, the tokens of its names, and the second opinion on it."""
 
+    text: str
     ids: Mapping[str, tuple[int, ...]]
     here: frozenset[str]  # names that stand in the sentence
     speaker: str
@@ -173,6 +174,22 @@ class Sentence:
     def near(self, name: str) -> bool:
         """Whether a name is no name of the context."""
         return name in self.here or name == self.speaker
+
+    def again(self, names: Names, found: Iterable[Names]) -> bool:
+        """Whether one of `found` says the same of a stretch that overlaps, as "Mendez" of "Chef Mendez"."""
+        subject, relation, target = names
+        same = [(s, o) for s, r, o in found if r == relation]
+        return any((s == subject and self._overlap(o, target)) or (o == target and self._overlap(s, subject)) for s, o in same)
+
+    def _overlap(self, one: str, other: str) -> bool:
+        """Whether two names have words in common and the shorter one stands nowhere else."""
+        shorter, longer = sorted((one, other), key=len)
+        if shorter == longer or locate(self.text, 0, shorter) is None:
+            return False
+        rest, blanked = self.text, False
+        while place := locate(rest, 0, longer):
+            rest, blanked = f"{rest[: place[0]]}\n{rest[place[1] :]}", True
+        return blanked and locate(rest, 0, shorter) is None
 
     def opinions(self, names: Names) -> Mapping[str, float]:
         """On the relations between the two names; empty without a second opinion."""
@@ -202,7 +219,8 @@ class Step:
             float(bool(self.found)),
             float(any(_within(name, other) for name in (subject, target) for s, _, o in self.found for other in (s, o))),
             float(any({subject, target} == {s, o} for s, _, o in self.found)),
-            float(any(target == o and subject != s for s, _, o in self.found)),
+            float(any(target == o and subject != s and relation == r for s, r, o in self.found)),
+            float(any(target == o and subject != s and relation != r for s, r, o in self.found)),
             float(not near),
         )
 
@@ -243,10 +261,10 @@ class WriteSearch:
     def _sentence(self, focus: str, names: Sequence[str], here: frozenset[str], speaker: str) -> Sentence:
         ids = dict(zip(names, map(tuple, self.marks.texts(names)), strict=True))
         if self.second is None:
-            return Sentence(ids, here, speaker, None, (), ())
+            return Sentence(focus, ids, here, speaker, None, (), ())
         near = [name for name in names if name in here or name == speaker]
         stated = self.second.stated(focus, near, [name for name in names if name not in near], speaker)
-        return Sentence(ids, here, speaker, stated, tuple(self._hopes(stated)), tuple(self._unlearnt(stated)))
+        return Sentence(focus, ids, here, speaker, stated, tuple(self._hopes(stated)), tuple(self._unlearnt(stated)))
 
     def _hopes(self, stated: Stated) -> list[Names]:
         """What the second opinion holds likeliest, likeliest first."""
@@ -275,6 +293,7 @@ class WriteSearch:
         link = self.ontology[relation]
         return (
             names not in step.found
+            and not sentence.again(names, step.found)
             and (sentence.near(subject) or target in sentence.here)
             and _apart(subject, target)
             and may_be_subject(subject, link, sentence.speaker)
@@ -332,8 +351,7 @@ def _apart(one: str, other: str) -> bool:
 
 def _within(one: str, other: str) -> bool:
     """Whether one name is some of the words of the other, and not all."""
-    one, other = f" {one.casefold()} ", f" {other.casefold()} "
-    return one != other and (one in other or other in one)
+    return one.casefold() != other.casefold() and bool(locate(other, 0, one) or locate(one, 0, other))
 
 
 def _log_share(following: Tensor, one: int, other: int) -> float:
@@ -351,11 +369,12 @@ def _log_any(following: Tensor, tokens: Sequence[int]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ReadChoice:
-    """What the model would ask: the best query that can be answered, the probability that it is right, and the best of all."""
+    """What the model would ask: the best query that can be answered, and the best of all, each with the probability that it is right."""
 
     query: Query | None
     confidence: float
     wished: Query | None  # the best of all queries, answerable or not
+    wish: float  # the probability that it is right
     opening: float  # probability that a call opens here
 
 
@@ -397,19 +416,24 @@ class ReadSearch:
         opening = float(scorer.following()[self.marks.read_open])
         every = list(dict.fromkeys([*askable, *self._conceivable(entities)]))
         if not every:
-            return ReadChoice(None, 0.0, None, math.exp(opening))
+            return ReadChoice(None, 0.0, None, 0.0, math.exp(opening))
         opinions = self._opinions(question, entities, speaker)
         scored = self._scored(scorer, every, askable, opinions)
         wished, most = max(scored, key=lambda pair: pair[1])
+        every_score = _log_sum([s for _, s in scored])
+
+        def features(query: Query, score: float) -> tuple[float, ...]:
+            table = opinions.get(query.known, {})
+            nothing = table.get((NOTHING, False), 0.0)
+            return (1.0, opening, score - every_score, _asked(table, query), nothing, score - most, float(answered))
+
+        wish = self.judge.rank(features(wished, most))  # a probability too, but a `Recorder` takes note of what is chosen only
         can = set(askable)
         possible = [(q, s) for q, s in scored if q in can]
         if not possible:
-            return ReadChoice(None, 0.0, wished, math.exp(opening))
+            return ReadChoice(None, 0.0, wished, wish, math.exp(opening))
         query, score = max(possible, key=lambda pair: pair[1])
-        table = opinions.get(query.known, {})
-        share = score - _log_sum([s for _, s in scored])
-        features = (1.0, opening, share, _asked(table, query), table.get((NOTHING, False), 0.0), score - most, float(answered))
-        return ReadChoice(query, self.judge.probability(features), wished, math.exp(opening))
+        return ReadChoice(query, self.judge.probability(features(query, score)), wished, wish, math.exp(opening))
 
     def _opinions(self, question: str, entities: Sequence[str], speaker: str) -> dict[str, dict[Asked, float]]:
         """What the second opinion thinks is asked about each of the entities."""

@@ -59,11 +59,18 @@ class Limits:
 
     @classmethod
     def load(cls, path: Path) -> Limits:
-        """From `calibration.json`; defaults where there is none."""
+        """From `calibration.json`; defaults where there is none.
+
+        Raises:
+            ModelError: its judges know other features than ours.
+        """
         if not path.exists():
             return cls()
         table = json.loads(path.read_text(encoding="utf-8"))
         judges = {kind: Judge(tuple(fit["weights"]), fit["relation"], fit["keep"]) for kind, fit in table.items() if fit is not None}
+        if any(len(judge.weights) != len((READ_JUDGE if kind == READ else WRITE_JUDGE).weights) for kind, judge in judges.items()):
+            hint = f"delete it and fit it again: python -m memagent train calibrate --out {path.parent} --data DIR --count 300"
+            raise ModelError(f"{path} was fitted by another version", hint=hint)
         return cls(judges[WRITE], judges[READ], judges.get(TEXT))
 
 
@@ -183,8 +190,9 @@ class LocalModel:
                 tokens = (self.marks.read_open, *self._reads.tokens(choice.query))
                 return Draft(tokens, call=call, confidence=choice.confidence)
             in_vain: list[int] = []
-            if choice.opening >= (WISHED_AGAIN if request.answers else WISHED) and request.entities:
-                wished = choice.wished
+            wished = choice.wished
+            wish = 0.0 if wished in request.askable else choice.wish  # the memory could have answered, had we been surer
+            if max(choice.opening, wish) >= (WISHED_AGAIN if request.answers else WISHED) and request.entities:
                 in_vain = [self.marks.read_open, *(self._reads.tokens(wished) if wished else (self.marks.read_answer,)), self.marks.close]
             said = self._say(ids + in_vain, request)
             if request.answers and not in_vain and not _names_all(self.marks.plain(said), request.answers):
