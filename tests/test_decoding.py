@@ -130,11 +130,16 @@ def test_every_mark_is_one_token_of_its_own(marks, tiny_tokenizer):
         ("Anna's cat is called Miso.", {"Anna", "cat", "Miso", "Anna's cat"}),
         ("Dr. J. R. Smith-Jones (AC/DC) paid $3.50 on 12 May 1987.", {"Dr. J. R. Smith-Jones", "AC/DC", "$3.50", "12 May 1987"}),
         ("mail anna@example.org or +44 20 7946 0123, code 7421-B, C++", {"anna@example.org", "+44 20 7946 0123", "7421-B", "C++"}),
+        ("about 21,700 people, 5,7 of 10", {"about 21,700", "21,700 people", "5,7"}),
         ("Łódź, 東京 and Ünïcödé", {"Łódź", "東京", "Ünïcödé"}),
     ],
 )
 def test_spans_hold_the_names_of_a_sentence(text, names):
     assert names <= set(spans(text))
+
+
+def test_a_number_is_not_cut_at_its_comma():
+    assert {"21", "700", "about 21"}.isdisjoint(spans("about 21,700 people"))
 
 
 @given(st.text(max_size=60))
@@ -214,18 +219,37 @@ def test_a_call_ends_before_the_first_triple_that_is_not_sure_enough(random_mode
 
 
 def test_what_is_known_of_a_triple_beside_earlier_ones():
-    """A part of a name, the same names again, the object of another subject; and a subject of the context."""
+    """A part of a name, the same names again, the object of another subject by the same or another relation; a subject of the context."""
     step = decoding.Step(frozenset({("Anna Lund", "residence", "Oslo")}), -9.0)
 
     def beside(*names, near=True):
         return step.features(-2.0, names, {}, near)[5:]
 
     assert step.features(-2.0, ("Bo", "residence", "Rome"), {}, True)[:5] == (1.0, -5.0, -2.0, 0.0, 0.0)
-    assert beside("Bo", "residence", "Rome") == (1.0, 0.0, 0.0, 0.0, 0.0)
-    assert beside("anna", "employer", "Equinor") == (1.0, 1.0, 0.0, 0.0, 0.0)
-    assert beside("Anna Lund", "residence", "Oslo and Rome") == (1.0, 1.0, 0.0, 0.0, 0.0)
-    assert beside("Oslo", "contains", "Anna Lund") == (1.0, 0.0, 1.0, 0.0, 0.0)
-    assert beside("Bo", "residence", "Oslo", near=False) == (1.0, 0.0, 0.0, 1.0, 1.0)
+    assert beside("Bo", "residence", "Rome") == (1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    assert beside("anna", "employer", "Equinor") == (1.0, 1.0, 0.0, 0.0, 0.0, 0.0)
+    assert beside("Anna Lund", "residence", "Oslo's port") == (1.0, 1.0, 0.0, 0.0, 0.0, 0.0)
+    assert beside("Oslo", "contains", "Anna Lund") == (1.0, 0.0, 1.0, 0.0, 0.0, 0.0)
+    assert beside("Bo", "residence", "Oslo", near=False) == (1.0, 0.0, 0.0, 1.0, 0.0, 1.0)
+    assert beside("Bo", "employer", "Oslo") == (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "names", "again"),
+    [
+        ("Glim has about 21,700 people.", ("Glim", "population", "about 21,700"), ("Glim", "population", "21,700"), True),
+        ("Ann reads The Cobbler's Almanac.", ("Ann", "reads", "The Cobbler's Almanac"), ("Ann", "reads", "The Cobbler"), True),
+        ("Chef Mendez directed Dusk.", ("Dusk", "director", "Chef Mendez"), ("Dusk", "director", "Mendez"), True),
+        ("Ann owns a kayak and a drone.", ("Ann", "owns", "kayak and a"), ("Ann", "owns", "and a drone"), True),
+        ("Ann plays guitar and bass guitar.", ("Ann", "plays", "bass guitar"), ("Ann", "plays", "guitar"), False),
+        ("Ann plays bass guitar for Bass.", ("Ann", "plays", "bass guitar"), ("Ann", "employer", "Bass"), False),
+        ("Ann lives in Oslo.", ("Ann", "residence", "Oslo"), ("Bo", "residence", "Oslo"), False),
+        ("Anna Lund lives in Oslo.", ("anna lund", "residence", "Oslo"), ("Lund", "residence", "Oslo"), True),
+    ],
+)
+def test_the_same_is_not_said_again_of_an_overlapping_stretch(text, found, names, again):
+    sentence = decoding.Sentence(text, {}, frozenset(), "user", None, (), ())
+    assert sentence.again(names, [found]) == again
 
 
 def test_options_whose_first_token_is_hopeless_are_not_scored():

@@ -8,9 +8,9 @@ import torch
 from memagent.errors import ModelError
 from memagent.memory import MiniLM
 from memagent.model.opinions import NOTHING, WHOLE, FittedScorer
-from memagent.training import lessons
+from memagent.training import lessons, opinions
 from memagent.training.lessons import Lessons, Reading, stated
-from memagent.training.opinions import Batch, begin_from, new_encoder, save, trained
+from memagent.training.opinions import HEAD_OF, SCALE, Batch, LowRank, begin_from, endless, new_encoder, save, teach, trained
 from memagent.training.readers import AskedRelation
 from memagent.triples import Triple
 
@@ -105,10 +105,70 @@ def test_what_was_taught_is_taught_further(tmp_path):
     begin_from(second[0], path)
     for name in trained(first[0]):
         assert torch.equal(second[0].state_dict()[name], first[0].state_dict()[name].half().float()), name
-    first[0].classes["stated"].append("another")
-    save(first[0], path)
-    with pytest.raises(ModelError, match="taught other relations"):
-        begin_from(second[0], path)
+
+
+def test_a_relation_that_was_not_taught_yet_begins_as_the_mean_of_the_others(tmp_path):
+    first, second = new_encoder(1)[0], new_encoder(2)[0]
+    path = tmp_path / "opinions.safetensors"
+    fewer = {task: [name for name in names if name.removeprefix("~") != "vehicle"] for task, names in first.classes.items()}
+    kept = {task: [first.classes[task].index(name) for name in names] for task, names in fewer.items()}
+    for layer, task in HEAD_OF.items():
+        head = first.heads[layer]
+        head.weight = torch.nn.Parameter(head.weight[kept[task]])
+        head.bias = None if head.bias is None else torch.nn.Parameter(head.bias[kept[task]])
+    first.classes = fewer
+    save(first, path)
+    begin_from(second, path)
+    row = second.classes["asked"].index("~vehicle")
+    before = first.heads["asked_out"].weight.half().float()
+    assert torch.allclose(second.heads["asked_out"].weight[row], before[1:].mean(0))
+    assert torch.equal(second.heads["asked_out"].weight[row - 1], before[fewer["asked"].index(second.classes["asked"][row - 1])])
+
+
+def test_what_is_of_another_size_is_not_taught_further(tmp_path):
+    first, second = new_encoder(1)[0], new_encoder(2)[0]
+    path = tmp_path / "opinions.safetensors"
+    first.heads["side"] = torch.nn.Linear(7, 2)
+    save(first, path)
+    with pytest.raises(ModelError, match="of another size"):
+        begin_from(second, path)
+
+
+def test_a_lora_beside_a_frozen_matrix_learns_as_by_plain_differentiation():
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(7, 5)
+    low = LowRank(layer, torch.float32)
+    torch.nn.init.normal_(low.lora_B)
+    x, slope = torch.randn(3, 2, 7, requires_grad=True), torch.randn(3, 2, 5)
+    wanted = (x, low.lora_A, low.lora_B)
+    plain = torch.nn.functional.linear(x, layer.weight.detach() + SCALE * low.lora_B @ low.lora_A, layer.bias.detach())
+    given = low(x)
+    assert torch.allclose(given, plain, atol=1e-5)
+    for one, other in zip(torch.autograd.grad(given, wanted, slope), torch.autograd.grad(plain, wanted, slope), strict=True):
+        assert torch.allclose(one, other, atol=1e-4)
+
+
+def test_a_checkpoint_of_another_version_is_refused(tmp_path):
+    encoder, tokenizer = new_encoder(1)
+    path = tmp_path / "opinions.ckpt"
+    torch.save({"encoder": {"bert.other": torch.zeros(1)}, "optimiser": {}, "step": 3}, path)
+    with pytest.raises(ModelError, match="of another version"):
+        teach(encoder, tokenizer, lambda step: iter(()), 5, checkpoint=path)
+
+
+def test_a_resumed_run_asks_for_the_lessons_after_what_it_has_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(opinions, "BATCH", 4)
+    path, asked = tmp_path / "opinions.ckpt", []
+
+    def from_step(step):
+        asked.append(step)
+        return endless(Lessons(3 + step, "train"))
+
+    for steps in (1, 2):
+        encoder, tokenizer = new_encoder(1)
+        teach(encoder, tokenizer, from_step, steps, checkpoint=path)
+    assert asked == [0, 1]
+    assert torch.load(path, weights_only=True)["step"] == 2
 
 
 def test_the_shipped_form_says_what_the_trained_one_does(tmp_path):

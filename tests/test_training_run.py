@@ -165,6 +165,9 @@ def test_adapters_load_beside_their_base_and_differ(trained, tmp_path, monkeypat
     (tmp_path / "packed" / "calibration.json").write_text(json.dumps(asdict(limits)))
     assert Limits.load(tmp_path / "packed" / "calibration.json") == limits
     assert Limits.load(tmp_path / "calibration.json") == Limits()
+    (tmp_path / "old.json").write_text(json.dumps(asdict(replace(limits, write=Judge((0.0, 1.0))))))
+    with pytest.raises(ModelError, match="fitted by another version"):
+        Limits.load(tmp_path / "old.json")
     for path in (tmp_path / "packed").rglob("*.json"):
         assert str(trained.parent) not in path.read_text(encoding="utf-8"), path
 

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from memagent.calls import ReadCall
-from memagent.model.decoding import WRITE_JUDGE, Judge
+from memagent.model.decoding import READ_JUDGE, WRITE_JUDGE, Judge
 from memagent.model.local import READ, TEXT, WRITE, Limits, LocalModel
 from memagent.model.seam import DraftRequest, WriteRequest
 from memagent.ontology import default_ontology
@@ -41,7 +41,7 @@ DISTRACTORS = 6  # other queries that the memory could answer
 class Recorder(Judge):
     """A judge that lets the first `most` calls pass, whatever they are, and remembers what it was asked.
 
-    Triples are ordered as by `like`.
+    What it is not asked about, but only shown, is judged by `like`.
     """
 
     weights: tuple[float, ...] = ()
@@ -146,7 +146,7 @@ def read_decisions(model: LocalModel, seed: int, count: int, weighing: float) ->
         case = draw(teacher, rng)
         if case is None:
             continue
-        recorder = Recorder(relation=weighing)
+        recorder = Recorder(relation=weighing, like=READ_JUDGE)
         model.judges(read=recorder)
         parts = Parts(model.marks).put(model.prompt([(SPEAKER, case.text)]))
         for earlier in case.before:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,14 @@ from memagent.training.examples import Teacher
 from memagent.training.finetune import Tuning, save_adapter, with_adapter
 from memagent.training.grammar.engine import Grammar
 from memagent.training.grammar.phrasings import all_phrasings, phrasings
-from memagent.training.lessons import Lessons
+from memagent.training.lessons import Lessons, Reading
 from memagent.training.opinions import FURTHER_RATE, RATE, begin_from, by_length, endless, new_encoder, save, teach
 from memagent.training.prepare import calibration_statements, mixer, prepare
-from memagent.training.pretrain import Recipe, Shape, new_base, train
+from memagent.training.pretrain import Recipe, Shape, fastest_dtype, new_base, train
 from memagent.training.readers import Report
 from memagent.training.shards import Shard
 from memagent.training.stats import GRAMMAR, RELATION_HEAD, SOURCE_HEAD, count_source, relation_rows, summary
+from memagent.training.team import Team
 from memagent.training.tokens import tokenizer_texts, train_tokenizer
 from memagent.training.trials import run_trials, variants
 
@@ -64,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hub-recipe", action="store_true", help="write, read: the settings for a model of billions of parameters")
     parser.add_argument("--out", type=Path, help="pack, calibrate: the model's folder")
     parser.add_argument("--tokens", type=int, help="how long to train")
-    parser.add_argument("--steps", type=int, default=2400, help="opinions: how long to train, in batches of 64")
+    parser.add_argument("--steps", type=int, default=2400, help="opinions: how long to train, in batches of 128")
     parser.add_argument("--begin-from", type=Path, help="opinions: a packed model, whose second opinion is taught further")
     parser.add_argument("--vocabulary", type=int, default=Shape().vocabulary, help="tokenizer: its size")
     parser.add_argument("--only", nargs="*", default=(), help="prepare, show: only these shards; trials: only these variants")
@@ -136,13 +137,14 @@ def _base(args: argparse.Namespace) -> tuple[Any, Sequence[int]]:
     """The base, where it computes fastest, and the marks that it does not know yet."""
     if not args.base and not (args.run / "base").is_dir():
         raise ModelError(f"{args.run} has no base", hint="train it first: python -m memagent train base, or name another with --base")
-    base = load_base(args.base or args.run / "base", torch.bfloat16)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    base = load_base(args.base or args.run / "base", fastest_dtype(device))
     marks: Sequence[int] = ()
     if args.base:
         tokenizer = _tokenizer(args)
         fit_rows(base, tokenizer)
         marks = Marks(tokenizer).ids
-    return base.to("cuda" if torch.cuda.is_available() else "cpu"), marks
+    return base.to(device), marks
 
 
 def train_opinions(args: argparse.Namespace) -> None:
@@ -150,10 +152,15 @@ def train_opinions(args: argparse.Namespace) -> None:
     encoder, tokenizer = new_encoder(args.seed)
     if args.begin_from:
         begin_from(encoder, args.begin_from / OPINIONS)
-    lessons = by_length(endless(Lessons.of(_data(args), args.seed)))
+    data, team = _data(args), Team.join()
+
+    def lessons(step: int) -> Iterator[Reading]:
+        return by_length(endless(Lessons.of(data, args.seed + team.size * step + team.rank)))
+
     rate = FURTHER_RATE if args.begin_from else RATE
     teach(encoder, tokenizer, lessons, args.steps, rate=rate, checkpoint=args.run / "opinions.ckpt")
-    save(encoder, args.run / OPINIONS)
+    if team.leads:
+        save(encoder, args.run / OPINIONS)
 
 
 def fit_judges(args: argparse.Namespace) -> None:

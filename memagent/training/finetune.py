@@ -18,7 +18,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from memagent.model.bases import tied
-from memagent.training.pretrain import Recipe
+from memagent.training.pretrain import Recipe, fastest_dtype
 from memagent.training.shards import Shard
 
 RECIPES = Path(__file__).with_name("recipes.toml")
@@ -83,7 +83,7 @@ def with_adapter(base: Any, name: str, seed: int, how: Tuning, marks: Sequence[i
         task_type="CAUSAL_LM",
     )
     model = get_peft_model(base, config, adapter_name=name)
-    model = model.to(torch.bfloat16)
+    model = model.to(fastest_dtype(model.device.type))
     return model, {n: p for n, p in model.named_parameters() if p.requires_grad}
 
 

@@ -160,9 +160,9 @@ class Lessons:
         """Any reading."""
         while True:
             kinds: dict[Callable[[], Reading | None], float] = {
-                self.told: 5, self.several: 1.5, self.compound: 4, self.denied: 3, self.changed: 1,
+                self.told: 6, self.several: 1.5, self.compound: 6, self.denied: 4, self.changed: 1.5,
                 self.replied: 2, self.asked: 3, self.steps: 2, self.answered: 1, self.spoken: 0.5,
-                self.sentence: 6 if self.real else 0, self.requested: 1.5 if self.requests else 0,
+                self.sentence: 6 if self.real else 0, self.requested: 3 if self.requests else 0,
                 self.wondered: 1.5 if self.questions else 0,
             }  # fmt: skip
             (draw,) = self.rng.choices(list(kinds), list(kinds.values()))
@@ -191,6 +191,8 @@ class Lessons:
         else:
             one = g.fact()
             like = g.about(one)
+            if len(like) == 1:
+                return None
             told = [self._plainest(fact) for fact in (one, *(g.fact(g.relation(like), one.subject) for _ in range(count - 1)))]
         whole = g.decorated(g.listed(told) if self.rng.random() < 0.6 else g.joined(told[0], told[1]))
         return stated(self.rng, whole.text, [], whole.triples, SPEAKER)

