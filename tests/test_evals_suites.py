@@ -172,12 +172,12 @@ def test_tekgens_names_are_right_as_annotated_and_as_said() -> None:
             "triples": [
                 {"sub": "Moss", "rel": "publication date", "obj": "01 January 2010"},
                 {"sub": "Moss", "rel": "director", "obj": "Somebody Else"},
-                {"sub": "Moss", "rel": "based on", "obj": "Moss"},
+                {"sub": "Moss", "rel": "distributed by", "obj": "Moss"},
             ],
         },
         {"id": "2", "sent": "Nothing is said.", "triples": []},
     ]
-    (text,) = read_tekgen([(rows, {"relations": [{"label": "publication date"}, {"label": "director"}, {"label": "based on"}]})])
+    (text,) = read_tekgen([(rows, {"relations": [{"label": "publication date"}, {"label": "director"}, {"label": "distributed by"}]})])
     assert [fact.objects for fact in text.facts] == [{"2010", "01 january 2010"}]
     assert text.allowed == {"publication date", "director"}
 

@@ -19,7 +19,7 @@ from memagent.errors import InvalidInput
 from memagent.ontology import default_ontology
 from memagent.training.examples import CALL_WEIGHT, Parts, Teacher, put_read, reply_turn, user_turn, write_example
 from memagent.training.grammar.compounds import compound, compounds
-from memagent.training.grammar.engine import SINGULAR, Fact, Grammar, Question, Told, fill, literal
+from memagent.training.grammar.engine import SINGULAR, Fact, Grammar, Question, Told, agreeing, fill, literal
 from memagent.training.grammar.names import Name, Names
 from memagent.training.grammar.phrasings import NEVER_HELD_OUT, Phrasings, all_phrasings, phrasings
 from memagent.training.grammar.phrasings import lists as word_lists
@@ -266,7 +266,8 @@ def test_what_is_held_out_is_never_drawn_in_training():
         told = grammar.tell(grammar.fact(), register="statements")
         (fact,) = told.facts
         slots = {"s": fact.subject.text, "o": fact.object.text}
-        assert told.text in [fill(template, slots) for template in (*train[fact.relation].statements, *train[fact.relation].spoken)]
+        templates = (*train[fact.relation].statements, *train[fact.relation].spoken)
+        assert told.text in [fill(agreeing(template, fact.subject), slots) for template in templates]
         assert told.text not in [fill(template, slots) for template in held[fact.relation].statements]
 
 

@@ -137,6 +137,8 @@ class Judge:
 # later triple, has a name that is a part of an earlier one's or has one for its part, has the names of an earlier one, has the object
 # of an earlier one of the same relation, of another relation; and whether only the context has its subject.
 WRITE_JUDGE = Judge((2.0, 1.0, 0.5, 0.3, -0.2, 0.0, -2.0, -1.0, -0.5, -0.5, -1.0))
+UNLIKELY_NAMES = -12.0  # the least log-probability of names and relation that counts where there is a second opinion: of less the language
+# model says no more than that it does not know them
 UNLIKELY_NEXT = -5.0  # the least log-probability of a further triple that counts: a small model is surer that a list ends than right
 # Features of a read: 1, log P(a call opens), log share of the query, the scorer's log P(relation), log P(nothing), distance to the best,
 # and whether something was answered already.
@@ -213,7 +215,7 @@ class Step:
         return (
             1.0,
             max(UNLIKELY_NEXT, self.coming),
-            logprob,
+            max(UNLIKELY_NAMES, logprob) if opinions else logprob,
             _opinion(opinions, relation),
             opinions.get(NOTHING, 0.0),
             float(bool(self.found)),
@@ -461,7 +463,8 @@ class ReadSearch:
             begun |= {q: scored.total + following[self._whole(q)[len(scored.tokens)]] + opinion[q] for q in heads[scored.tokens]}
         kept = dict.fromkeys([*_hopeful(begun), *_hopeful({q: begun[q] for q in always})])
         totals = scorer.score([self._whole(q) for q in kept])
-        return [(q, s.total + opinion[q]) for q, s in zip(kept, totals, strict=True)]
+        least = max(s.total for s in totals) + UNLIKELY_NAMES if opinions else -math.inf
+        return [(q, max(least, s.total) + opinion[q]) for q, s in zip(kept, totals, strict=True)]
 
     def _whole(self, query: Query) -> tuple[int, ...]:
         return (self.marks.read_open, *self.tokens(query))

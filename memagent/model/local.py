@@ -25,7 +25,7 @@ from memagent.config import EMBEDDED_MODEL
 from memagent.errors import ModelError
 from memagent.memory.embedding import MiniLM
 from memagent.model.bases import check_trees, fit_rows, load_base, load_tokenizer
-from memagent.model.decoding import READ_JUDGE, WRITE_JUDGE, Judge, ReadSearch, Scorer, WriteSearch, spans
+from memagent.model.decoding import READ_JUDGE, WRITE_JUDGE, Judge, ReadChoice, ReadSearch, Scorer, WriteSearch, spans
 from memagent.model.fewshot import ASKED, WRITTEN, SpeltMarks, SpeltScorer
 from memagent.model.int8 import fast_here, in_int8
 from memagent.model.marks import Marks, mark_ids
@@ -190,14 +190,25 @@ class LocalModel:
                 tokens = (self.marks.read_open, *self._reads.tokens(choice.query))
                 return Draft(tokens, call=call, confidence=choice.confidence)
             in_vain: list[int] = []
-            wished = choice.wished
-            wish = 0.0 if wished in request.askable else choice.wish  # the memory could have answered, had we been surer
-            if max(choice.opening, wish) >= (WISHED_AGAIN if request.answers else WISHED) and request.entities:
+            if self._in_vain(choice, request):
+                wished = choice.wished
                 in_vain = [self.marks.read_open, *(self._reads.tokens(wished) if wished else (self.marks.read_answer,)), self.marks.close]
             said = self._say(ids + in_vain, request)
             if request.answers and not in_vain and not _names_all(self.marks.plain(said), request.answers):
                 said = [*self.marks.text(f"{_listed(request.answers)}."), self.marks.end]
             return Draft((*in_vain, *said), self.marks.plain(said), asked_in_vain=bool(in_vain), confidence=choice.confidence)
+
+    def _in_vain(self, choice: ReadChoice, request: DraftRequest) -> bool:
+        """Whether the question asks for what the memory does not hold.
+
+        Once there is an answer only the language model says so: of a name that was found the second opinion often holds that
+        something more is asked.
+        """
+        if not request.entities:
+            return False
+        if request.answers:
+            return choice.opening >= WISHED_AGAIN
+        return choice.opening >= WISHED or (choice.wished not in request.askable and choice.wish >= WISHED)
 
     def answered(self, answers: Sequence[str]) -> list[int]:
         """The answers and the end of the call."""

@@ -31,6 +31,7 @@ WEIGHINGS = (1.0, 3.0)
 ROUNDS = 2
 ANSWERABLE = 0.67  # share of the questions that the memory could answer
 KEEPS = tuple(k / 20 for k in range(2, 15))
+SAID_AGAIN = 0.75  # weight of recall against precision where somebody talks: what is missed can be said again, what is wrong stays
 WRONG = 2  # triples of a sentence, after which its others are left out
 WRONG_OF_TEXT = 4  # the same in documents, of whose sentences not all that they state is annotated
 BESIDE = 0.4  # share of the sentences before which another one is talked of
@@ -226,8 +227,8 @@ def _others(grammar: Grammar, rng: random.Random, entity: str, relation: str) ->
     return (*(Query(entity, r, None) for r in rng.sample(alike, min(DISTRACTORS, len(alike)))), Query(SPEAKER, "residence", None))
 
 
-def fit_judge(decisions: Sequence[Decision], weighing: float = 0.5) -> Judge:
-    """Logistic regression, a little pulled towards zero; the threshold is where F1 over the decisions is highest."""
+def fit_judge(decisions: Sequence[Decision], weighing: float = 0.5, beta: float = 1.0) -> Judge:
+    """Logistic regression, a little pulled towards zero; the threshold is where F-beta over the decisions is highest."""
     features = torch.tensor([f for f, _ in decisions])
     labels = torch.tensor([float(right) for _, right in decisions])
     spread = features.std(0).clamp(min=1e-3)
@@ -243,13 +244,14 @@ def fit_judge(decisions: Sequence[Decision], weighing: float = 0.5) -> Judge:
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
     judge = Judge(tuple(round(float(w), 4) for w in (weights / spread).detach()), weighing)
-    return replace(judge, keep=max(KEEPS, key=lambda keep: _f1(judge, decisions, keep)))
+    return replace(judge, keep=max(KEEPS, key=lambda keep: _f(beta, judge, decisions, keep)))
 
 
-def _f1(judge: Judge, decisions: Sequence[Decision], keep: float) -> float:
-    """Of the calls that a threshold lets pass, against all that would have been right."""
+def _f(beta: float, judge: Judge, decisions: Sequence[Decision], keep: float) -> float:
+    """F-beta of the calls that a threshold lets pass, against all that would have been right."""
     passed = [right for features, right in decisions if judge.probability(features) >= keep]
-    return 2.0 * sum(passed) / max(1, len(passed) + sum(right for _, right in decisions))
+    wanted = sum(right for _, right in decisions)
+    return (1.0 + beta**2) * sum(passed) / max(1.0, len(passed) + beta**2 * wanted)
 
 
 def calibration_error(judge: Judge, decisions: Sequence[Decision], bins: int = 10) -> float:
@@ -264,7 +266,7 @@ def calibration_error(judge: Judge, decisions: Sequence[Decision], bins: int = 1
 def calibrate(model: LocalModel, path: Path, count: int, seed: int, texts: Sequence[Statement]) -> str:
     """Fit the judges and write `calibration.json`; returns a table of what each weighing gave. `texts` are sentences of documents."""
     some = random.Random(seed).sample(texts, min(count, len(texts)))
-    write, lines = _fitted(lambda judge: write_decisions(model, seed, count, judge), WRITE_JUDGE)
+    write, lines = _fitted(lambda judge: write_decisions(model, seed, count, judge), WRITE_JUDGE, SAID_AGAIN)
     text, of_text = _fitted(lambda judge: text_decisions(model, some, judge), WRITE_JUDGE)
     tried = {weighing: read_decisions(model, seed, count, weighing) for weighing in WEIGHINGS}
     weighing = max(tried, key=lambda weighing: sum(right for _, right in tried[weighing]))
@@ -276,12 +278,12 @@ def calibrate(model: LocalModel, path: Path, count: int, seed: int, texts: Seque
     return "\n".join(f"{call}: {line}" for call, some in ((WRITE, lines), (TEXT, of_text), (READ, of_read)) for line in some)
 
 
-def _fitted(decide: Callable[[Judge], list[Decision]], judge: Judge) -> tuple[Judge, list[str]]:
+def _fitted(decide: Callable[[Judge], list[Decision]], judge: Judge, beta: float = 1.0) -> tuple[Judge, list[str]]:
     """A judge fitted on what it chooses itself, and a line for each round."""
     lines = []
     for number in range(ROUNDS):
         decisions = decide(judge)
-        judge = fit_judge(decisions)
+        judge = fit_judge(decisions, beta=beta)
         lines.append(f"round {number + 1}: {_said(decisions, judge.keep)}")
     return judge, lines
 

@@ -1,6 +1,6 @@
 """What a reader yields: a sentence with the triples it states, and nothing about ids, masks or tokens.
 
-`Report` counts what a reader could not use, by reason ("unmapped: P59", "name not in the text: author"); a reader
+`Report` counts what a reader could not use, by reason ("unmapped: P931", "name not in the text: author"); a reader
 that is given one fills it, and nothing is dropped in silence.
 """
 
