@@ -65,6 +65,9 @@ class _Product(torch.autograd.Function):
 class LowRank(nn.Module):
     """A frozen layer to whose matrix `SCALE` times a product of two narrow ones is added (LoRA); the sum is rounded to `dtype`."""
 
+    weight: Tensor
+    bias: Tensor
+
     def __init__(self, layer: nn.Linear, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype = dtype
