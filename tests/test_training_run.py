@@ -2,10 +2,12 @@
 
 import json
 import re
+import shutil
 from dataclasses import asdict, replace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import LlamaForCausalLM
 
 from memagent import Triple
@@ -20,8 +22,10 @@ from memagent.ontology import Ontology, default_ontology
 from memagent.training import cli
 from memagent.training.examples import Parts, reply_turn, user_turn, write_example
 from memagent.training.finetune import Tuning, save_adapter, with_adapter
+from memagent.training.prepare import mixer
 from memagent.training.pretrain import Recipe, Shape, new_base, tensors, train, weighted_loss
 from memagent.training.shards import Mixer, Shard, Window, write_shard
+from memagent.training.trials import HELD_OUT
 from memagent.triples import Query
 
 torch.set_num_threads(1)
@@ -188,6 +192,39 @@ def test_adapters_load_beside_their_base_and_differ(trained, tmp_path, monkeypat
     monkeypatch.setattr(local, "MERGED_BELOW", 0)  # as for a large base: one network, its adapters switched
     switched = following_under(load_local(str(tmp_path / "packed"), threads=1), ids)
     assert all(torch.allclose(merged[name], switched[name], atol=1e-4) for name in merged)
+
+
+def test_a_packed_adapter_is_trained_further_beside_a_whole_copy_and_all_are_measured(trained, tmp_path, capsys):
+    cli.main(["pack", "--run", str(trained), "--out", str(tmp_path / "packed"), "--threads", "1"])
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    (run / "held-out").mkdir()
+    sources = [(f"shards/{name}", call) for call in cli.ADAPTERS for name in mixer()[call]]
+    sources += [(f"held-out/{name}", "write" if "write" in name else "read") for name in HELD_OUT]
+    for path, call in sources:
+        for file in (trained / "shards").glob(f"{call}.*"):
+            shutil.copy(file, (run / path).with_suffix(file.suffix))
+    (run / "write.ckpt").unlink()
+
+    before = load_file(tmp_path / "packed" / "write" / "adapter_model.safetensors")
+    train_write = ["write", "--run", str(run), "--threads", "1", "--seed", "1"]
+    cli.main([*train_write, "--tokens", "1", "--begin-from", str(tmp_path / "packed")])
+    after = load_file(run / "write" / "adapter_model.safetensors")
+    assert before.keys() == after.keys()
+    near = max((before[key].float() - after[key].float()).abs().max() for key in before)
+    assert 0 < near < 5e-3  # one update further, not from nothing
+
+    cli.main([*train_write, "--tokens", "1", "--whole"])
+    kept, moved = (LlamaForCausalLM.from_pretrained(run / folder).state_dict() for folder in ("base", "write-whole"))
+    assert any(not torch.equal(kept[key], value) for key, value in moved.items())
+    cli.main(["sides", "--run", str(run), "--data", str(tmp_path), "--threads", "1"])
+    rows = [line.split("|")[1:3] for line in capsys.readouterr().out.splitlines() if line.startswith(("| write", "| read"))]
+    assert [tuple(map(str.strip, row)) for row in rows] == [
+        ("write", "base"), ("write", "adapter"), ("write", "whole copy"), ("read", "base"), ("read", "adapter"),
+    ]  # fmt: skip
+
+    with pytest.raises(ModelError, match="cannot be trained further"):
+        cli.main([*train_write, "--tokens", "1", "--begin-from", str(tmp_path / "nowhere")])
 
 
 def test_integers_of_8_bits_give_nearly_the_same(trained, tmp_path):

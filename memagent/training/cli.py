@@ -1,4 +1,4 @@
-"""`python -m memagent train ...`: tokenizer, prepare, base, write, read, opinions, pack, calibrate; show, stats; trials.
+"""`python -m memagent train ...`: tokenizer, prepare, base, write, read, opinions, pack, calibrate; show, stats; trials, sides.
 
 A run is a folder (`runs/mini` unless `--run` says otherwise): tokenizer, shards, checkpoints with their recipes and logs. Every
 step goes on where it was interrupted; a file called `stop` in the folder ends it after the next update.
@@ -6,7 +6,8 @@ step goes on where it was interrupted; a file called `stop` in the folder ends i
 With `--base` the adapters are those of another causal language model, a folder or a name of the Hugging Face hub, with its own
 tokenizer (prepare, write, read, pack, calibrate; the run is then `runs/NAME`). `--hub-recipe` trains them as MemLLM trained Mistral-7B.
 
-`trials` compares recipes for the base (`trials.toml`), each on `--tokens`, in a run of its own with its own small shards.
+`trials` compares recipes for the base (`trials.toml`), each on `--tokens`, in a run of its own with its own small shards. `sides`
+measures base, adapters and fully fine-tuned copies (`write --whole`, `read --whole`) on the same held-out calls.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peft import PeftModel
 from torch import nn
 from transformers import LlamaForCausalLM
 
@@ -27,7 +29,7 @@ from memagent.model.local import OPINIONS, load_local
 from memagent.model.marks import Marks
 from memagent.training.calibrate import calibrate
 from memagent.training.examples import Teacher
-from memagent.training.finetune import Tuning, save_adapter, with_adapter
+from memagent.training.finetune import Tuning, go_on_from, save_adapter, whole_copy, with_adapter
 from memagent.training.grammar.engine import Grammar
 from memagent.training.grammar.phrasings import all_phrasings, phrasings
 from memagent.training.lessons import Lessons, Reading
@@ -39,9 +41,10 @@ from memagent.training.shards import Shard
 from memagent.training.stats import GRAMMAR, RELATION_HEAD, SOURCE_HEAD, count_source, relation_rows, summary
 from memagent.training.team import Team
 from memagent.training.tokens import tokenizer_texts, train_tokenizer
-from memagent.training.trials import run_trials, variants
+from memagent.training.trials import make_held_out, run_trials, sides_table, variants
 
 ADAPTERS = ("write", "read")
+WHOLE = "-whole"  # after an adapter's name: the base trained as a whole on the same examples
 
 
 def main(argv: Sequence[str]) -> int:
@@ -66,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, help="pack, calibrate: the model's folder")
     parser.add_argument("--tokens", type=int, help="how long to train")
     parser.add_argument("--steps", type=int, default=2400, help="opinions: how long to train, in batches of 128")
-    parser.add_argument("--begin-from", type=Path, help="opinions: a packed model, whose second opinion is taught further")
+    parser.add_argument("--begin-from", type=Path, help="write, read, opinions: a packed model, of which that part is taught further")
+    parser.add_argument("--whole", action="store_true", help="write, read: train a copy of the whole base instead of an adapter")
     parser.add_argument("--vocabulary", type=int, default=Shape().vocabulary, help="tokenizer: its size")
     parser.add_argument("--only", nargs="*", default=(), help="prepare, show: only these shards; trials: only these variants")
     parser.add_argument("--count", type=int, default=10, help="show, calibrate: how many examples of each kind")
@@ -113,12 +117,14 @@ def train_base(args: argparse.Namespace) -> None:
     """Train the base from nothing."""
     model = new_base(Shape(vocabulary=len(_tokenizer(args))), args.seed)
     recipe = Recipe(tokens=args.tokens or Recipe().tokens, seed=args.seed)
-    _train(args, model, dict(model.named_parameters()), "base", recipe)
+    _train(args, model, dict(model.named_parameters()), mixer()["base"], "base", recipe)
     model.save_pretrained(args.run / "base")
 
 
-def _train(args: argparse.Namespace, model: Any, parameters: Mapping[str, nn.Parameter], name: str, recipe: Recipe) -> None:
-    shares, stop = mixer()[name], args.run / "stop"
+def _train(
+    args: argparse.Namespace, model: Any, parameters: Mapping[str, nn.Parameter], shares: Mapping[str, float], name: str, recipe: Recipe
+) -> None:
+    stop = args.run / "stop"
     train(model, parameters, lambda progress: shares, _shards(args, shares), recipe, args.run / f"{name}.ckpt", stop=stop.exists)
 
 
@@ -126,10 +132,18 @@ def train_adapter(args: argparse.Namespace) -> None:
     """Train one adapter on the run's base, or on another."""
     name, how = args.command, Tuning.named("hub" if args.hub_recipe else "mini")
     base, marks = _base(args)
+    shares = mixer()[name]
+    tokens = args.tokens or how.long(_shards(args, shares).values())
+    positions = getattr(base.config, "max_position_embeddings", how.length)
+    recipe = how.recipe(name, tokens, positions, args.seed, whole=args.whole)
+    if args.whole:
+        _train(args, base, whole_copy(base), shares, f"{name}{WHOLE}", recipe)
+        base.save_pretrained(args.run / f"{name}{WHOLE}")
+        return
     model, parameters = with_adapter(base, name, args.seed, how, marks)
-    tokens = args.tokens or how.long(_shards(args, mixer()[name]).values())
-    recipe = how.recipe(name, tokens, getattr(base.config, "max_position_embeddings", how.length), args.seed)
-    _train(args, model.get_base_model(), parameters, name, recipe)
+    if args.begin_from:
+        go_on_from(model, name, args.begin_from)
+    _train(args, model.get_base_model(), parameters, shares, name, recipe)
     save_adapter(model, name, args.run, args.base or "base")
 
 
@@ -193,6 +207,20 @@ def compare(args: argparse.Namespace) -> None:
     run_trials(lambda: _data(args), args.run, variants(args.tokens, args.only), print)
 
 
+def measure_sides(args: argparse.Namespace) -> None:
+    """Print how well base, adapters and (where they were trained) whole copies foretell held-out calls."""
+    marks, folder = Marks(_tokenizer(args)), args.run / "held-out"
+    make_held_out(_data(args), folder, marks)
+
+    def sides(name: str) -> Iterator[tuple[str, Any]]:
+        yield "base", load_base(args.run / "base")
+        yield "adapter", PeftModel.from_pretrained(load_base(args.run / "base"), args.run / name)
+        if (args.run / f"{name}{WHOLE}").is_dir():
+            yield "whole copy", load_base(args.run / f"{name}{WHOLE}")
+
+    print(sides_table({name: sides(name) for name in ADAPTERS}, folder, marks))
+
+
 def show(args: argparse.Namespace) -> None:
     """Print examples, drawn from the grammar or (`--only`) from shards; what is supervised stands out."""
     teacher = _teacher(args)
@@ -243,4 +271,5 @@ COMMANDS = {
     "show": show,
     "stats": stats,
     "trials": compare,
+    "sides": measure_sides,
 }

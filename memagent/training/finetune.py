@@ -13,15 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
+from peft.utils import load_peft_weights
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from memagent.errors import ModelError
 from memagent.model.bases import tied
 from memagent.training.pretrain import Recipe, fastest_dtype
 from memagent.training.shards import Shard
 
 RECIPES = Path(__file__).with_name("recipes.toml")
+WHOLE_RATE = 0.3  # of an adapter's: all weights of a trained base move less than a product that begins at zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +53,14 @@ class Tuning:
         """Tokens of a whole run over these shards."""
         return self.tokens or round(self.epochs * sum(len(shard.ids) for shard in shards))
 
-    def recipe(self, adapter: str, tokens: int, positions: int, seed: int) -> Recipe:
-        """For one adapter of a base that reaches `positions` tokens: AdamW alone."""
+    def recipe(self, adapter: str, tokens: int, positions: int, seed: int, *, whole: bool = False) -> Recipe:
+        """For one adapter of a base that reaches `positions` tokens, or for all weights (`whole`): AdamW alone."""
         return Recipe(
             tokens=tokens,
             length=min(self.length, positions),
             batch=self.batch,
             at_once=self.at_once,
-            other_rate=self.rate[adapter],
+            other_rate=self.rate[adapter] * (WHOLE_RATE if whole else 1.0),
             decay_from=self.decay_from,
             warmup_steps=self.warmup_steps,
             seed=seed,
@@ -85,6 +88,24 @@ def with_adapter(base: Any, name: str, seed: int, how: Tuning, marks: Sequence[i
     model = get_peft_model(base, config, adapter_name=name)
     model = model.to(fastest_dtype(model.device.type))
     return model, {n: p for n, p in model.named_parameters() if p.requires_grad}
+
+
+def go_on_from(model: PeftModel, name: str, folder: Path) -> None:
+    """Give the fresh adapter the weights of `folder/name`, to train it further.
+
+    Raises:
+        ModelError: there is none of this base and rank.
+    """
+    try:
+        set_peft_model_state_dict(model, load_peft_weights(str(folder / name), device="cpu"), adapter_name=name)
+    except (OSError, ValueError, RuntimeError) as error:
+        hint = "name a packed model whose adapters have this base and the rank of recipes.toml"
+        raise ModelError(f"{folder / name} cannot be trained further: {str(error).splitlines()[0]}", hint=hint) from error
+
+
+def whole_copy(base: Any) -> dict[str, nn.Parameter]:
+    """All weights of the base, to train them instead of an adapter; what the adapters are compared with."""
+    return dict(base.requires_grad_(True).named_parameters())
 
 
 def save_adapter(model: PeftModel, name: str, folder: Path, base: str = "base") -> None:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
+from memagent.training.muon import Muon
 from memagent.training.shards import Mixer, Shard, Window
 from memagent.training.team import Team
 
@@ -131,7 +132,8 @@ class MasterWeights:
         self.optimisers: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=recipe.other_rate, betas=(0.9, 0.97), weight_decay=0.0)]
         self.rates = [recipe.other_rate]
         if matrices:
-            self.optimisers.insert(0, torch.optim.Muon(matrices, lr=recipe.matrix_rate, momentum=0.95, weight_decay=0.01))
+            device = matrices[0].device.type
+            self.optimisers.insert(0, Muon(matrices, recipe.matrix_rate, momentum=0.95, weight_decay=0.01, dtype=fastest_dtype(device)))
             self.rates.insert(0, recipe.matrix_rate)
 
     def step(self, factor: float) -> None:

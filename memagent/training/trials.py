@@ -15,7 +15,7 @@ import math
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
@@ -42,6 +42,7 @@ from memagent.triples import SPEAKER
 
 VARIANTS = Path(__file__).with_name("trials.toml")
 HELD_OUT = ("held-out-write", "held-out-conversation", "held-out-text")
+CALLS_OF = {"write": HELD_OUT[0], "read": HELD_OUT[1]}  # where each adapter's calls are
 MOST_CHARACTERS = 700  # of a held-out example: within 256 tokens of every vocabulary
 GRAMMAR_SEED = 1001  # of the held-out examples
 
@@ -136,7 +137,14 @@ def make_examples(data: Callable[[], Path], run: Path, variant: Variant, say: Ca
     sources = [name for name in missing if name not in HELD_OUT]
     if sources:
         prepare(data(), folder, marks, variant.recipe.seed, say, sources, sizes, variant.invented)
-    for name, examples in zip(HELD_OUT, held_out(data(), marks, **planned["held_out"]), strict=True):
+    make_held_out(data(), folder, marks)
+
+
+def make_held_out(data: Path, folder: Path, marks: Marks) -> None:
+    """The held-out shards, where they are missing."""
+    if all((folder / f"{name}.ends").exists() for name in HELD_OUT):
+        return
+    for name, examples in zip(HELD_OUT, held_out(data, marks, **plan()["held_out"]), strict=True):
         write_shard(folder / name, examples)
 
 
@@ -253,6 +261,18 @@ def stretches(ids: Sequence[int], marks: Marks) -> Iterator[tuple[str, int, int]
             if token in (marks.read_answer, marks.close):
                 yield "call", call, at + 1
                 inside = False
+
+
+def sides_table(sides: Mapping[str, Iterable[tuple[str, PreTrainedModel]]], folder: Path, marks: Marks) -> str:
+    """For each adapter's name its models by their labels, measured on the calls that they are for: a Markdown table."""
+    lines = [["calls", "model", *CALL_HEADINGS], ["---", "---", *["--:"] * len(CALL_HEADINGS)]]
+    for call, models in sides.items():
+        shard = Shard(folder / CALLS_OF[call])
+        for label, model in models:
+            model.eval()  # type: ignore[no-untyped-call]
+            scores = asdict(call_scores(shard, marks, partial(judged, model)))
+            lines.append([call, label, *(f"{value:.3f}" for value in scores.values())])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 HEADINGS = ("variant", "parameters", "tokens/s", "bytes/token", "bits/byte")
