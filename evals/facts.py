@@ -46,10 +46,8 @@ def readings(triple: Triple, allowed: Collection[str], ontology: Ontology) -> It
     subject, relation, target = triple.subject, ontology[triple.relation], triple.object
     if relation.name in allowed:
         yield subject, relation.name, target
-        if relation.symmetric:
-            yield target, relation.name, subject
-    if relation.inverse in allowed:
-        yield target, str(relation.inverse), subject
+    if relation.turned in allowed:
+        yield target, str(relation.turned), subject
     for name in allowed:
         for steps in ontology[name].compositions:
             if len(steps) == 1 and steps[0].relation == relation.name:

@@ -47,6 +47,11 @@ class Relation:
     compositions: tuple[tuple[Step, ...], ...] = ()
     wikidata: str | None = None
 
+    @property
+    def turned(self) -> str | None:
+        """The relation that says the same from the object to the subject: the inverse, the relation itself if it is symmetric."""
+        return self.name if self.symmetric else self.inverse
+
 
 class Ontology:
     """Relations by name and by other names; immutable once made."""

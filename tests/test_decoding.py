@@ -1,5 +1,6 @@
 """Grounded decoding with random weights: whatever a model wants, its calls name only what is there."""
 
+import math
 from dataclasses import replace
 from functools import lru_cache
 from itertools import takewhile
@@ -13,7 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from memagent import Query
 from memagent.calls import ReadCall, WriteCall, parse_read, parse_write
 from memagent.model import decoding
-from memagent.model.decoding import HOPES, READ_JUDGE, WRITE_JUDGE, Hypothesis, Judge, Option, fill_slot, spans
+from memagent.model.decoding import HOPES, READ_JUDGE, UNFITTED, WRITE_JUDGE, Hypothesis, Judge, Option, fill_slot, spans
 from memagent.model.local import READ, Limits, LocalModel, Networks, PrefixScorer
 from memagent.model.marks import MARK_TOKENS
 from memagent.model.opinions import NOTHING, laid_out, locate, tokens_of
@@ -223,9 +224,9 @@ def test_what_is_known_of_a_triple_beside_earlier_ones():
     step = decoding.Step(frozenset({("Anna Lund", "residence", "Oslo")}), -9.0)
 
     def beside(*names, near=True):
-        return step.features(-2.0, names, {}, near)[5:]
+        return step.features(-2.0, names, 0.0, {}, near)[5:]
 
-    assert step.features(-2.0, ("Bo", "residence", "Rome"), {}, True)[:5] == (1.0, -5.0, -2.0, 0.0, 0.0)
+    assert step.features(-2.0, ("Bo", "residence", "Rome"), -0.5, {}, True)[:5] == (1.0, -5.0, -2.0, -0.5, 0.0)
     assert beside("Bo", "residence", "Rome") == (1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     assert beside("anna", "employer", "Equinor") == (1.0, 1.0, 0.0, 0.0, 0.0, 0.0)
     assert beside("Anna Lund", "residence", "Oslo's port") == (1.0, 1.0, 0.0, 0.0, 0.0, 0.0)
@@ -250,6 +251,27 @@ def test_what_is_known_of_a_triple_beside_earlier_ones():
 def test_the_same_is_not_said_again_of_an_overlapping_stretch(text, found, names, again):
     sentence = decoding.Sentence(text, {}, frozenset(), "user", None, (), ())
     assert sentence.again(names, [found]) == again
+
+
+class BothWays:
+    """A second opinion that cannot tell from which side a fact is told."""
+
+    def likeliest(self, count):
+        return [("Dusk", "Dawn"), ("Dawn", "Dusk")][:count]
+
+    def relations(self, subject, target):
+        return {NOTHING: math.log(0.3), "follows" if subject == "Dusk" else "followed by": math.log(0.4), "spouse": math.log(0.3)}
+
+
+def test_an_opinion_on_a_fact_is_that_on_both_of_its_sides(marks):
+    search = decoding.WriteSearch(marks, default_ontology())
+    sentence = decoding.Sentence("Dusk, then Dawn.", {}, frozenset({"Dusk", "Dawn"}), "user", BothWays(), (), ())
+    told = [("Dusk", "follows", "Dawn"), ("Dawn", "followed by", "Dusk"), ("Dusk", "spouse", "Dawn"), ("Dusk", "author", "Dawn")]
+    assert [round(math.exp(search._opinion(names, sentence)), 3) for names in told] == [0.8, 0.8, 0.6, round(math.exp(UNFITTED), 3)]
+
+    done = decoding.Step(frozenset({("Dusk", "follows", "Dawn"), ("Dusk", "spouse", "Dawn")}), 0.0)
+    again = [("Dawn", "followed by", "Dusk"), ("Dawn", "spouse", "Dusk"), ("Dawn", "follows", "Dusk")]
+    assert [search._allowed(names, sentence, done) for names in again] == [False, False, True]
 
 
 def test_options_whose_first_token_is_hopeless_are_not_scored():

@@ -38,7 +38,7 @@ def ways(ontology: Ontology, relation: str, *, backwards: bool = False) -> Ways:
     """Forwards: the relation itself, and the other way round its inverse, or itself if it is symmetric."""
     rule = ontology[relation]
     there = (relation,)
-    back = (relation,) if rule.symmetric else (rule.inverse,) if rule.inverse else ()
+    back = (rule.turned,) if rule.turned else ()
     return Ways(back, there) if backwards else Ways(there, back)
 
 

@@ -133,7 +133,7 @@ class Judge:
         return self.probability(features) if self.weights[2] >= 0.0 else 1.0
 
 
-# Features of a write: 1, log P(a triple comes here), log P(its names), the scorer's log P(relation) and log P(nothing); whether it is a
+# Features of a write: 1, log P(a triple comes here), log P(its names), the scorer's log P(the fact) and log P(nothing); whether it is a
 # later triple, has a name that is a part of an earlier one's or has one for its part, has the names of an earlier one, has the object
 # of an earlier one of the same relation, of another relation; and whether only the context has its subject.
 WRITE_JUDGE = Judge((2.0, 1.0, 0.5, 0.3, -0.2, 0.0, -2.0, -1.0, -0.5, -0.5, -1.0))
@@ -209,14 +209,17 @@ class Step:
     found: frozenset[Names]
     coming: float
 
-    def features(self, logprob: float, names: Names, opinions: Mapping[str, float], near: bool) -> tuple[float, ...]:
-        """Of these names as the next triple, as `WRITE_JUDGE` has them; `near`: the subject is no name of the context."""
+    def features(self, logprob: float, names: Names, opinion: float, opinions: Mapping[str, float], near: bool) -> tuple[float, ...]:
+        """Of these names as the next triple, as `WRITE_JUDGE` has them.
+
+        `opinion`: that of the fact; `opinions`: on all relations between the names; `near`: the subject is no name of the context.
+        """
         subject, relation, target = names
         return (
             1.0,
             max(UNLIKELY_NEXT, self.coming),
             max(UNLIKELY_NAMES, logprob) if opinions else logprob,
-            _opinion(opinions, relation),
+            opinion,
             opinions.get(NOTHING, 0.0),
             float(bool(self.found)),
             float(any(_within(name, other) for name in (subject, target) for s, _, o in self.found for other in (s, o))),
@@ -286,16 +289,29 @@ class WriteSearch:
         return max(found, key=lambda candidate: self.judge.rank(self._features(candidate, sentence, step)), default=None)
 
     def _features(self, candidate: Candidate, sentence: Sentence, step: Step) -> tuple[float, ...]:
-        names = candidate.names
-        return step.features(candidate.logprob, names, sentence.opinions(names), sentence.near(names[0]))
+        return self._features_of(candidate.names, candidate.logprob, sentence, step)
+
+    def _features_of(self, names: Names, logprob: float, sentence: Sentence, step: Step) -> tuple[float, ...]:
+        return step.features(logprob, names, self._opinion(names, sentence), sentence.opinions(names), sentence.near(names[0]))
+
+    def _opinion(self, names: Names, sentence: Sentence) -> float:
+        """The second opinion's log-probability of the fact, from whichever side it is told."""
+        own, turned = _opinion(sentence.opinions(names), names[1]), self._turned(names)
+        other = sentence.opinions(turned).get(turned[1], -math.inf) if turned else -math.inf
+        return min(0.0, math.log(math.exp(own) + math.exp(other)))
+
+    def _turned(self, names: Names) -> Names | None:
+        """The same fact from the other side, where a relation says that."""
+        subject, relation, target = names
+        turned = self.ontology[relation].turned
+        return (target, turned, subject) if turned else None
 
     def _allowed(self, names: Names, sentence: Sentence, step: Step) -> bool:
         """Whether a triple of these names is new, about this sentence, and of kinds that its relation has."""
         subject, relation, target = names
         link = self.ontology[relation]
         return (
-            names not in step.found
-            and not sentence.again(names, step.found)
+            not any(way in step.found or sentence.again(way, step.found) for way in (names, self._turned(names)) if way)
             and (sentence.near(subject) or target in sentence.here)
             and _apart(subject, target)
             and may_be_subject(subject, link, sentence.speaker)
@@ -306,7 +322,7 @@ class WriteSearch:
         """What the second opinion thinks likely and the judge could let pass, scored by the language model."""
 
         def open_(names: Names) -> bool:
-            at_most = self.judge.at_most(step.features(0.0, names, sentence.opinions(names), sentence.near(names[0])))
+            at_most = self.judge.at_most(self._features_of(names, 0.0, sentence, step))
             return at_most >= self.judge.keep and self._allowed(names, sentence, step)
 
         tried = [*islice(filter(open_, sentence.hopes), HOPES), *filter(open_, sentence.unlearnt)]

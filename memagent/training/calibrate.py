@@ -24,6 +24,7 @@ from memagent.model.seam import DraftRequest, WriteRequest
 from memagent.ontology import default_ontology
 from memagent.training.examples import Parts, Teacher, put_read
 from memagent.training.grammar.engine import Grammar, Told, literal
+from memagent.training.lessons import ARTICLES
 from memagent.training.readers import Statement
 from memagent.triples import SPEAKER, Query, Triple
 
@@ -74,8 +75,8 @@ def write_decisions(model: LocalModel, seed: int, count: int, judge: Judge) -> l
     decisions: list[Decision] = []
     for _ in range(count):
         context, told, speaker = _spoken(teacher)
-        gold = {_key(t) for t in told.triples}
-        recorder = Recorder(like=judge, most=len(gold) + WRONG)  # there are as many wrong ones at least
+        gold = {key for triple in told.triples for key in _ways(triple)}
+        recorder = Recorder(like=judge, most=len(told.triples) + WRONG)  # there are as many wrong ones at least
         model.judges(write=recorder)
         request = WriteRequest(told.text, (), (), speaker)
         known = tuple({t.subject for t in told.triples if t.subject not in told.text and t.subject != speaker})
@@ -102,7 +103,7 @@ def text_decisions(model: LocalModel, statements: Sequence[Statement], judge: Ju
     decisions: list[Decision] = []
     for statement in statements:
         gold = {key for triple in statement.triples for key in _ways(triple)}
-        unsure = {frozenset(map(str.casefold, pair)) for pair in statement.elsewhere}
+        unsure = {frozenset(map(_core, pair)) for pair in statement.elsewhere}
         recorder = Recorder(like=judge, most=len(statement.triples) + WRONG_OF_TEXT)
         model.judges(text=recorder)
         far = dict.fromkeys(n for t in statement.triples for n in (t.subject, t.object) if n not in statement.focus)
@@ -124,15 +125,20 @@ def _up_to_wrong(decisions: Iterable[Decision], most: int = WRONG) -> Iterator[D
 
 
 def _key(triple: Triple) -> Key:
-    return triple.subject.casefold(), triple.relation, triple.object.casefold()
+    return _core(triple.subject), triple.relation, _core(triple.object)
+
+
+def _core(name: str) -> str:
+    """A name whatever its case and article."""
+    lowered = name.casefold()
+    return next((lowered.removeprefix(article) for article in ARTICLES if lowered.startswith(article)), lowered)
 
 
 def _ways(triple: Triple) -> Iterator[Key]:
     """The triple, and the same said from the other side."""
     subject, relation, target = _key(triple)
     yield subject, relation, target
-    link = default_ontology()[relation]
-    other = relation if link.symmetric else link.inverse
+    other = default_ontology()[relation].turned
     if other is not None:
         yield target, other, subject
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from memagent.model.decoding import spans
 from memagent.model.opinions import NOTHING, WHOLE, Span, laid_out, locate
+from memagent.ontology import default_ontology
 from memagent.training.examples import Teacher
 from memagent.training.grammar.engine import PERSONAL, Fact, Facts, Grammar, Told
 from memagent.training.grammar.phrasings import Split
@@ -25,6 +26,7 @@ from memagent.training.readers import AskedRelation, Report, Statement, read_tas
 from memagent.triples import SPEAKER, Triple
 
 NEGATIVES = 16  # wrong pairs of one sentence
+ARTICLES = ("the ", "a ", "an ")
 LIST_WORDS = (",", "and", ", and", "or", "&")
 CAPITALS = 3  # names of the context, at most, that a real sentence is read with besides those that it needs
 SOURCES = {"redocred": 4.0, "knowledgenet": 2.5, "tekgen": 2.0, "webnlg": 1.0}  # of what is drawn; any other: 0.7
@@ -79,6 +81,7 @@ def stated(
     flat = list(places)
     ends = [(found(one), found(other)) for one, other in unsure]
     neither = {(places[one], places[other]) for one, other in ends if one and other and one in places and other in places}
+    neither |= {(j, i) for (i, j), relation in right.items() if default_ontology()[relation].turned}  # the same fact, told from the object
     wrong = [pair for pair in itertools.permutations(range(len(flat)), 2) if pair not in right and pair not in neither]
     wrong = [(i, j) for i, j in wrong if j != 0 or rng.random() < 0.2]
     if partial:
@@ -94,20 +97,30 @@ def _place(places: dict[Span, int], span: Span) -> int:
 
 
 def _other_spans(rng: random.Random, text: str, begin: int, focus: str, gold: Sequence[Span]) -> tuple[list[Span], list[Span]]:
-    """Spans that overlap right ones without being them, and any others; short ones more often, and those with a capital."""
+    """Spans that overlap right ones without being them, and any others; short ones more often, and those with a capital.
+
+    One that differs from a right one by an article alone is neither right nor wrong.
+    """
+    cores = {_core(text, span) for span in gold}
     near: list[Span] = []
     other: list[Span] = []
     names = spans(focus)
     rng.shuffle(names)
     for name in sorted(names, key=lambda name: (name.count(" ") - name[:1].isupper()) * rng.random()):
         span = locate(text, begin, name)
-        if span is None or span in gold:
+        if span is None or _core(text, span) in cores:
             continue
         overlapping = any(span[0] < end and start < span[1] for start, end in gold)
         (near if overlapping else other).append(span)
         if len(other) >= 5 and len(near) >= 8:
             break
     return near[:4] + rng.sample(near[4:], min(3, len(near[4:]))), other[:5]
+
+
+def _core(text: str, span: Span) -> Span:
+    """The span without its article; a capital one may belong to a title."""
+    start, end = span
+    return next(((start + len(article), end) for article in ARTICLES if text.startswith(article, start, end)), span)
 
 
 def _joined(text: str, gold: Sequence[Span]) -> list[Span]:
