@@ -153,6 +153,8 @@ class Names:
             return Name.plain(f"{initial}. {self.rng.choice(['', self.rng.choice('ABCEJMR') + '. '])}{surname}", pronoun)
         if draw < 0.96:
             return Name.plain(f"{self.rng.choice(self.pools['title'])} {self.rng.choice(['', given + ' '])}{surname}", pronoun)
+        if draw < 0.98:
+            return Name.plain(f"{self.rng.choice(self.pools['familiar_title'])} {given}", pronoun)
         return Name.plain(f"{given} {self.word(2)} {surname}", pronoun)
 
     def given_name(self, female: bool | None = None) -> Name:
