@@ -112,6 +112,7 @@ def draft_node(state: State, runtime: Runtime[Context]) -> Command[Literal["reca
         answers=tuple(state.get("last", [])),
         speaker=state["speaker"],
         thread=context.thread,
+        asked=tuple(asked),
     )
     draft = model.draft(request)
     if draft.call is not None:

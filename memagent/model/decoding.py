@@ -394,6 +394,7 @@ class ReadChoice:
     wished: Query | None  # the best of all queries, answerable or not
     wish: float  # the probability that it is right
     opening: float  # probability that a call opens here
+    opinion: float = 0.0  # the second opinion's log-probability of what is wished; 0 without one
 
 
 class ReadSearch:
@@ -401,6 +402,7 @@ class ReadSearch:
 
     def __init__(self, marks: Marks, ontology: Ontology, judge: Judge = READ_JUDGE, second: RelationScorer | None = None) -> None:
         self.marks = marks
+        self.ontology = ontology
         self.judge = judge
         self.second = second
         self.relations = list(ontology.names)
@@ -427,12 +429,19 @@ class ReadSearch:
         entities: Sequence[str],
         speaker: str = SPEAKER,
         *,
-        answered: bool = False,
+        asked: Sequence[Query] = (),
+        answers: Sequence[str] = (),
     ) -> ReadChoice:
-        """Score the answerable queries against all that could be asked about `entities`; `question` is what is asked last."""
+        """Score the answerable queries against all that could be asked about `entities`.
+
+        `question` is what is asked last; `asked` are the queries that were, and `answers` what the last one found: neither these nor
+        the way back from there is asked again.
+        """
         self._ids = {name: self._ids[name] for name in self.relations}
         opening = float(scorer.following()[self.marks.read_open])
-        every = list(dict.fromkeys([*askable, *self._conceivable(entities)]))
+        done = {*asked, *(back for query in asked for answer in answers for back in self._ways_back(query, answer))}
+        askable = [query for query in askable if query not in done]
+        every = [query for query in dict.fromkeys([*askable, *self._conceivable(entities)]) if query not in done]
         if not every:
             return ReadChoice(None, 0.0, None, 0.0, math.exp(opening))
         opinions = self._opinions(question, entities, speaker)
@@ -443,15 +452,23 @@ class ReadSearch:
         def features(query: Query, score: float) -> tuple[float, ...]:
             table = opinions.get(query.known, {})
             nothing = table.get((NOTHING, False), 0.0)
-            return (1.0, opening, score - every_score, _asked(table, query), nothing, score - most, float(answered))
+            return (1.0, opening, score - every_score, _asked(table, query), nothing, score - most, float(bool(answers)))
 
+        opinion = _asked(opinions.get(wished.known, {}), wished)
         wish = self.judge.rank(features(wished, most))  # a probability too, but a `Recorder` takes note of what is chosen only
         can = set(askable)
         possible = [(q, s) for q, s in scored if q in can]
         if not possible:
-            return ReadChoice(None, 0.0, wished, wish, math.exp(opening))
+            return ReadChoice(None, 0.0, wished, wish, math.exp(opening), opinion)
         query, score = max(possible, key=lambda pair: pair[1])
-        return ReadChoice(query, self.judge.probability(features(query, score)), wished, wish, math.exp(opening))
+        return ReadChoice(query, self.judge.probability(features(query, score)), wished, wish, math.exp(opening), opinion)
+
+    def _ways_back(self, query: Query, answer: str) -> Iterable[Query]:
+        """The queries about an answer to `query` that ask for the same fact."""
+        relation, turned, forwards = query.relation, self.ontology[query.relation].turned, query.object is None
+        yield Query(None, relation, answer) if forwards else Query(answer, relation, None)
+        if turned:
+            yield Query(answer, turned, None) if forwards else Query(None, turned, answer)
 
     def _opinions(self, question: str, entities: Sequence[str], speaker: str) -> dict[str, dict[Asked, float]]:
         """What the second opinion thinks is asked about each of the entities."""

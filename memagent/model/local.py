@@ -7,6 +7,7 @@ hub works as a base with adapters trained by `python -m memagent train write|rea
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -183,8 +184,10 @@ class LocalModel:
         ids = list(request.ids)
         with self._lock, torch.inference_mode():
             scorer = self._scorer(ids, READ, request.thread)
-            asked = (request.question, request.askable, request.entities, request.speaker)
-            choice = self._reads.choose(scorer, *asked, answered=bool(request.answers))
+            choice = self._reads.choose(
+                scorer, request.question, request.askable, request.entities, request.speaker,
+                asked=request.asked, answers=request.answers,
+            )  # fmt: skip
             if choice.query is not None and choice.confidence >= self._reads.judge.keep:
                 call = ReadCall((choice.query,))
                 tokens = (self.marks.read_open, *self._reads.tokens(choice.query))
@@ -201,14 +204,15 @@ class LocalModel:
     def _in_vain(self, choice: ReadChoice, request: DraftRequest) -> bool:
         """Whether the question asks for what the memory does not hold.
 
-        Once there is an answer only the language model says so: of a name that was found the second opinion often holds that
-        something more is asked.
+        Once there is an answer the language model and the second opinion must both say so: either alone often holds that something
+        more is asked of a name that was found.
         """
         if not request.entities:
             return False
+        wishes = choice.wished not in request.askable and choice.wish >= WISHED
         if request.answers:
-            return choice.opening >= WISHED_AGAIN
-        return choice.opening >= WISHED or (choice.wished not in request.askable and choice.wish >= WISHED)
+            return choice.opening >= WISHED_AGAIN and wishes and choice.opinion >= math.log(WISHED)
+        return choice.opening >= WISHED or wishes
 
     def answered(self, answers: Sequence[str]) -> list[int]:
         """The answers and the end of the call."""

@@ -43,7 +43,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class DraftRequest:
-    """A turn to be gone on with: the ids so far, the queries that the memory could answer, and the answers given so far.
+    """A turn to be gone on with: the ids so far, the queries that the memory could answer, those that were asked, the latest answers.
 
     `question` is what the user said last; `entities` are the names about which anything may be asked; `thread` names the
     cache that may be reused.
@@ -56,6 +56,7 @@ class DraftRequest:
     answers: tuple[str, ...] = ()
     speaker: str = SPEAKER
     thread: str = ""
+    asked: tuple[Query, ...] = ()
 
 
 class LanguageModel(Protocol):

@@ -160,7 +160,9 @@ def read_decisions(model: LocalModel, seed: int, count: int, weighing: float) ->
             put_read(parts, earlier)
         answers = case.before[-1].answers or () if case.before else ()
         askable = (*([case.right] if case.right and rng.random() < ANSWERABLE else []), *case.others)
-        request = DraftRequest(tuple(parts.ids), case.text, askable, (*case.entities, SPEAKER), answers, thread="calibration")
+        done = tuple(query for earlier in case.before for query in earlier.queries)
+        entities = (*case.entities, SPEAKER)
+        request = DraftRequest(tuple(parts.ids), case.text, askable, entities, answers, thread="calibration", asked=done)
         call = model.draft(request).call
         decisions += [(features, call is not None and call.queries[0] == case.right) for features in recorder.seen]
     return decisions

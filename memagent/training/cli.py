@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from peft import PeftModel
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import LlamaForCausalLM
 
@@ -198,6 +199,8 @@ def pack(args: argparse.Namespace) -> None:
     for name in ADAPTERS:
         shutil.copytree(args.run / name, args.out / name, dirs_exist_ok=True)
         (args.out / name / "README.md").unlink(missing_ok=True)
+        weights = args.out / name / "adapter_model.safetensors"  # in fp32 where that was the fastest
+        save_file({key: value.to(torch.bfloat16) for key, value in load_file(weights).items()}, weights, metadata={"format": "pt"})
     if (args.run / OPINIONS).exists():
         shutil.copy(args.run / OPINIONS, args.out / OPINIONS)
 
