@@ -14,7 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from memagent import Query
 from memagent.calls import ReadCall, WriteCall, parse_read, parse_write
 from memagent.model import decoding
-from memagent.model.decoding import HOPES, READ_JUDGE, UNFITTED, WRITE_JUDGE, Hypothesis, Judge, Option, fill_slot, spans
+from memagent.model.decoding import HOPES, READ_JUDGE, UNFITTED, WRITE_JUDGE, Hypothesis, Judge, Option, ReadChoice, fill_slot, spans
 from memagent.model.local import READ, Limits, LocalModel, Networks, PrefixScorer
 from memagent.model.marks import MARK_TOKENS
 from memagent.model.opinions import NOTHING, laid_out, locate, tokens_of
@@ -390,6 +390,54 @@ def test_nothing_is_asked_that_the_memory_cannot_answer(random_model, seed):
     assert draft.text == model.marks.plain(draft.ids[end + 1 :])
     nobody = model.draft(DraftRequest(ids, "Where does Anna live?"))
     assert (nobody.call, nobody.asked_in_vain) == (None, False)
+
+
+@pytest.mark.parametrize("second", [None, Guesses()], ids=["alone", "with a second opinion"])
+def test_what_was_asked_is_not_asked_again(random_model, second):
+    model = random_model(1, second=second)
+    ids = tuple(model.prompt([("user", "Where does Anna live?")]))
+    request = DraftRequest(ids, "Where does Anna live?", ASKABLE, ("Anna", "Oslo", "user"))
+    asked: list[Query] = []
+    while (call := model.draft(replace(request, asked=tuple(asked))).call) is not None:
+        assert call.queries[0] not in asked
+        asked += call.queries
+    assert set(asked) == set(ASKABLE)
+
+
+@pytest.mark.parametrize(
+    ("query", "answer", "back"),
+    [
+        (Query("Ann", "spouse", None), "Bo", {Query("Bo", "spouse", None), Query(None, "spouse", "Bo")}),
+        (Query("Ann", "residence", None), "Oslo", {Query(None, "residence", "Oslo")}),
+        (Query(None, "capital", "Oslo"), "Norway", {Query("Norway", "capital", None), Query(None, "capital of", "Norway")}),
+    ],
+)
+def test_the_way_back_from_an_answer_is_not_asked(marks, query, answer, back):
+    assert set(decoding.ReadSearch(marks, default_ontology())._ways_back(query, answer)) == back
+
+
+def test_nothing_else_is_asked_about_a_name_whose_answer_is_there_unless_it_is_believed(random_model):
+    class Opinion(Guesses):
+        def asked(self, question, entities, speaker):
+            return {name: {("employer", False): math.log(0.3), ("residence", False): math.log(0.1)} for name in entities}
+
+    model = random_model(1, second=Opinion())
+    ids = tuple(model.prompt([("user", "Who is my sister?")]))
+    also = [Query(name, relation, None) for name in ("user", "Anna") for relation in ("residence", "employer")]
+    request = DraftRequest(ids, "Who is my sister?", (), ("Anna", "user"), answers=("Anna",), asked=(Query("user", "sister", None),))
+    calls = [model.draft(replace(request, askable=(query,))).call for query in also]
+    assert [call is not None for call in calls] == [False, True, True, True]
+
+
+def test_an_answer_is_kept_unless_both_opinions_miss_a_further_one(random_model):
+    wished = ReadChoice(None, 0.0, Query("Anna", "spouse", None), wish=0.7, opening=0.97, opinion=math.log(0.6))
+    request = DraftRequest((), "Who is my sister married to?", (), ("Anna",), answers=("Anna",))
+    in_vain = random_model()._in_vain
+    assert in_vain(wished, request)
+    assert not in_vain(replace(wished, opinion=math.log(0.01)), request)
+    assert not in_vain(replace(wished, opening=0.6), request)
+    assert not in_vain(wished, replace(request, askable=(wished.wished,)))
+    assert in_vain(replace(wished, opinion=math.log(0.01)), replace(request, answers=()))
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -6,7 +6,7 @@ import pytest
 
 from memagent import Triple
 from memagent.model.decoding import Judge
-from memagent.training.calibrate import Recorder, calibration_error, fit_judge, text_decisions, write_decisions
+from memagent.training.calibrate import Recorder, _key, calibration_error, fit_judge, text_decisions, write_decisions
 from memagent.training.readers import Statement
 
 
@@ -52,6 +52,11 @@ def test_in_a_document_the_same_from_the_other_side_is_right_and_what_another_se
     decisions = text_decisions(reader, [statement], Judge(()))
     assert decisions == [((0.0,), True), ((2.0,), False)]
     assert reader.asked.context == ("She is old.", "She sings.")
+
+
+def test_a_name_is_right_with_its_article_and_without():
+    assert _key(Triple("the Winter Fair", "start time", "a Monday")) == _key(Triple("Winter fair", "start time", "Monday"))
+    assert _key(Triple("theatre", "owned by", "Ann")) != _key(Triple("atre", "owned by", "Ann"))
 
 
 def test_a_recorder_lets_no_more_pass_than_could_be_needed():

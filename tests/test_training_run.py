@@ -165,6 +165,8 @@ def trained(tmp_path_factory, tiny_tokenizer, marks):
 
 def test_adapters_load_beside_their_base_and_differ(trained, tmp_path, monkeypatch):
     cli.main(["pack", "--run", str(trained), "--out", str(tmp_path / "packed"), "--threads", "1"])
+    packed = load_file(tmp_path / "packed" / "write" / "adapter_model.safetensors")
+    assert {value.dtype for value in packed.values()} == {torch.bfloat16}  # whatever they were trained in
     limits = Limits(*(Judge((0.0,) * len(judge.weights), keep=0.0) for judge in (WRITE_JUDGE, READ_JUDGE)))
     (tmp_path / "packed" / "calibration.json").write_text(json.dumps(asdict(limits)))
     assert Limits.load(tmp_path / "packed" / "calibration.json") == limits

@@ -147,6 +147,7 @@ PAIRS = 60  # pairs of names, the likeliest of the second opinion, that are trie
 RELATIONS = 8  # of each pair, the likeliest of the second opinion
 HOPES = 16  # of all these triples, the likeliest that may be kept: the language model scores them
 UNLEARNT_PAIRS = 4  # pairs that are tried with relations which the second opinion has not learnt, of an ontology of one's own say
+ALSO_ASKED = math.log(0.2)  # of something else about a name whose answer is there: after it the language model likes to ask on
 Names = tuple[str, str, str]  # subject, relation, object
 
 
@@ -435,16 +436,20 @@ class ReadSearch:
         """Score the answerable queries against all that could be asked about `entities`.
 
         `question` is what is asked last; `asked` are the queries that were, and `answers` what the last one found: neither these nor
-        the way back from there is asked again.
+        the way back from there is asked again, and no more about the same names unless the second opinion believes it.
         """
         self._ids = {name: self._ids[name] for name in self.relations}
         opening = float(scorer.following()[self.marks.read_open])
+        opinions = self._opinions(question, entities, speaker) if entities or askable else {}
         done = {*asked, *(back for query in asked for answer in answers for back in self._ways_back(query, answer))}
-        askable = [query for query in askable if query not in done]
-        every = [query for query in dict.fromkeys([*askable, *self._conceivable(entities)]) if query not in done]
+
+        def is_open(query: Query) -> bool:
+            return query not in done and not (answers and _strays(query, asked, opinions))
+
+        askable = list(filter(is_open, askable))
+        every = list(dict.fromkeys([*askable, *filter(is_open, self._conceivable(entities))]))
         if not every:
             return ReadChoice(None, 0.0, None, 0.0, math.exp(opening))
-        opinions = self._opinions(question, entities, speaker)
         scored = self._scored(scorer, every, askable, opinions)
         wished, most = max(scored, key=lambda pair: pair[1])
         every_score = _log_sum([s for _, s in scored])
@@ -508,6 +513,11 @@ class ReadSearch:
         for query in queries:
             heads.setdefault((self.marks.read_open, *self._name(query.subject), self.marks.side), []).append(query)
         return heads
+
+
+def _strays(query: Query, asked: Sequence[Query], opinions: Mapping[str, Mapping[Asked, float]]) -> bool:
+    """Whether it asks something else about a name that was asked about, which the second opinion does not believe."""
+    return query.known in {earlier.known for earlier in asked} and _asked(opinions.get(query.known, {}), query) < ALSO_ASKED
 
 
 def _hopeful(begun: Mapping[Query, float]) -> list[Query]:

@@ -215,11 +215,14 @@ def measure_sides(args: argparse.Namespace) -> None:
     marks, folder = Marks(_tokenizer(args)), args.run / "held-out"
     make_held_out(_data(args), folder, marks)
 
+    def loaded(folder: Path) -> Any:
+        return load_base(folder, fastest_dtype())
+
     def sides(name: str) -> Iterator[tuple[str, Any]]:
-        yield "base", load_base(args.run / "base")
-        yield "adapter", PeftModel.from_pretrained(load_base(args.run / "base"), args.run / name)
+        yield "base", loaded(args.run / "base")
+        yield "adapter", PeftModel.from_pretrained(loaded(args.run / "base"), args.run / name)
         if (args.run / f"{name}{WHOLE}").is_dir():
-            yield "whole copy", load_base(args.run / f"{name}{WHOLE}")
+            yield "whole copy", loaded(args.run / f"{name}{WHOLE}")
 
     print(sides_table({name: sides(name) for name in ADAPTERS}, folder, marks))
 
