@@ -37,7 +37,7 @@ CLOSE_GAP = 40  # the same where the subject is not what the article is about
 NEAR = 15  # characters around the two names in which a cue counts
 OFTEN = 0.065  # share of a relation's phrasings that hold a cue
 RARER = 6  # times rarer a cue is in the average other relation
-SPREAD = 5  # relations at most of which a word is a frequent one
+SPREAD = 6  # relations at most of which a word is a frequent one
 MIN_NAME = 3  # characters
 
 _IS_A = re.compile(r"\b(?:is|was|are|were) (?:an?|the) [^,;]{0,40}$")
