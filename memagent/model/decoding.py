@@ -443,8 +443,12 @@ class ReadSearch:
         opinions = self._opinions(question, entities, speaker) if entities or askable else {}
         done = {*asked, *(back for query in asked for answer in answers for back in self._ways_back(query, answer))}
 
+        settled = {query.known for query in asked} if answers else set()
+
         def is_open(query: Query) -> bool:
-            return query not in done and not (answers and _strays(query, asked, opinions))
+            if query in done:
+                return False
+            return query.known not in settled or _asked(opinions.get(query.known, {}), query) >= ALSO_ASKED
 
         askable = list(filter(is_open, askable))
         every = list(dict.fromkeys([*askable, *filter(is_open, self._conceivable(entities))]))
@@ -513,11 +517,6 @@ class ReadSearch:
         for query in queries:
             heads.setdefault((self.marks.read_open, *self._name(query.subject), self.marks.side), []).append(query)
         return heads
-
-
-def _strays(query: Query, asked: Sequence[Query], opinions: Mapping[str, Mapping[Asked, float]]) -> bool:
-    """Whether it asks something else about a name that was asked about, which the second opinion does not believe."""
-    return query.known in {earlier.known for earlier in asked} and _asked(opinions.get(query.known, {}), query) < ALSO_ASKED
 
 
 def _hopeful(begun: Mapping[Query, float]) -> list[Query]:
