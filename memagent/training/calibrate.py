@@ -200,19 +200,21 @@ def _answered(teacher: Teacher, rng: random.Random) -> Case | None:
     return Case(case.text, (*case.entities, answer), None, others, (ReadCall((case.right,), (answer,)),))
 
 
-def _first_of_two(teacher: Teacher, rng: random.Random) -> Case | None:
-    """A question that takes two steps."""
+def _first_step(teacher: Teacher, rng: random.Random) -> Case | None:
+    """A question that takes several steps."""
     steps = teacher.steps()
-    known = str(steps.first.known)
-    return Case(steps.question.text, (known,) * (known != SPEAKER), steps.first, _others(teacher.grammar, rng, known, "residence"))
+    first = steps.calls[0].queries[0]
+    known = str(first.known)
+    return Case(steps.question.text, (known,) * (known != SPEAKER), first, _others(teacher.grammar, rng, known, "residence"))
 
 
-def _second_of_two(teacher: Teacher, rng: random.Random) -> Case | None:
-    """The same when the first step is made."""
+def _later_step(teacher: Teacher, rng: random.Random) -> Case | None:
+    """The same when some steps are made."""
     steps = teacher.steps()
-    known, met, about = str(steps.first.known), steps.met.name, steps.question.fact.relation
-    call = ReadCall((steps.first,), (met,))
-    return Case(steps.question.text, (known, met), Query(met, about, None), _others(teacher.grammar, rng, met, about), (call,))
+    made = rng.randrange(1, len(steps.calls))
+    calls, (query,) = steps.calls[:made], steps.calls[made].queries
+    names = [str(call.queries[0].known) for call in calls] + [str(query.known)]
+    return Case(steps.question.text, tuple(names), query, _others(teacher.grammar, rng, names[-1], query.relation), calls)
 
 
 def _told(teacher: Teacher, rng: random.Random) -> Case | None:
@@ -224,7 +226,7 @@ def _told(teacher: Teacher, rng: random.Random) -> Case | None:
 
 
 CASES: dict[Callable[[Teacher, random.Random], Case | None], float] = {
-    _asked: 0.45, _answered: 0.15, _first_of_two: 0.1, _second_of_two: 0.1, _told: 0.2
+    _asked: 0.45, _answered: 0.15, _first_step: 0.1, _later_step: 0.1, _told: 0.2
 }  # fmt: skip
 
 

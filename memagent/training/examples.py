@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from memagent.calls import ReadCall
 from memagent.model.marks import Marks
 from memagent.training.grammar.compounds import compound, compounds
-from memagent.training.grammar.engine import PERSONAL, Fact, Grammar, Question, Told, fill, is_female
+from memagent.training.grammar.engine import PERSONAL, Fact, Grammar, Question, Told, fill
 from memagent.training.grammar.names import Name
 from memagent.training.shards import Example
 from memagent.triples import SPEAKER, Query, Triple
@@ -111,11 +111,21 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """A question that takes two calls: `first` gives `met`, about whom the question is."""
+    """A question that takes several calls: each of `links` gives the name that the next is about, and the last of them `met`."""
 
     question: Question
-    first: Query
-    met: Name
+    links: tuple[Fact, ...]
+
+    @property
+    def met(self) -> Name:
+        """Whom the question itself is about."""
+        return self.links[-1].object
+
+    @property
+    def calls(self) -> tuple[ReadCall, ...]:
+        """All calls with their answers; the names that come from answers are spelt as there."""
+        facts = (*self.links, replace(self.question.fact, subject=self.met))
+        return tuple(ReadCall((Query(fact.subject.name, fact.relation, None),), (fact.object.name,)) for fact in facts)
 
 
 class Teacher:
@@ -339,33 +349,42 @@ class Teacher:
         return Turn(question.text, (ReadCall((self.query(question),), ()),), self.grammar.answer(question, []))
 
     def steps(self) -> Steps:
-        """As in "Where does my sister live?", "Anna's sister", "the author of The Salt Road"."""
+        """As in "Where does my sister live?", "Anna's sister", "the author of The Salt Road", "my sister's husband"."""
         g = self.grammar
-        if self.rng.random() < 0.4:
-            link, phrase = g.described()
-            about = g.relation(g.about(Fact(link.object, "", link.object)))
-        else:
-            relation, words = self.rng.choice(list(g.kin_words.items()))
-            word = self.rng.choice(words)
-            person = g.names.of("pet_name") if relation == "pet" else g.names.given_name(is_female(word))
-            about = g.relation(KIN_QUESTIONS_PETS if relation == "pet" else KIN_QUESTIONS)
-            whose = g.names.of("person") if relation != "pet" and self.rng.random() < 0.35 else Name.plain(SPEAKER)
-            phrase = f"my {word}" if whose.name == SPEAKER else f"{whose.text}'s {word}"
-            link = Fact(whose, relation, person)
-        fact = Fact(Name.plain(phrase), about, g.object(about, link.object.kind))
+        links, phrase = self._met()
+        about = g.relation(g.about(Fact(links[-1].object, "", links[-1].object)))
+        if links[-1].relation in g.kin_words and self.rng.random() < 0.6:
+            about = g.relation(KIN_QUESTIONS_PETS if links[-1].relation == "pet" else KIN_QUESTIONS)
+        fact = Fact(Name.plain(phrase), about, g.object(about, links[-1].object.kind))
         templates = [t for t in g.phrasings[about].questions if "{s}" in t]
         text = _filled(self.rng.choice(templates or [f"What is the {about} of {{s}}?"]), fact)
         question = Question(g.asked(text, fact), fact)
-        known = SPEAKER if link.subject.name == SPEAKER else _literal(link.subject.name, question.text)
-        return Steps(question, Query(known, link.relation, None), link.object)
+        begin = links[0].subject.name
+        known = Name.plain(begin if begin == SPEAKER else _literal(begin, question.text))
+        return Steps(question, (replace(links[0], subject=known), *links[1:]))
+
+    def _met(self) -> tuple[tuple[Fact, ...], str]:
+        """One or two facts, each about the object of the one before, and words that stand for the last object."""
+        g = self.grammar
+        if self.rng.random() < 0.4:
+            link, phrase = g.described()
+        else:
+            whose = g.names.of("person") if self.rng.random() < 0.35 else Name.plain(SPEAKER, kind="person")
+            link, phrase = g.kin_of(whose, "my" if whose.name == SPEAKER else f"{whose.text}'s")
+        if link.object.kind not in DESCRIBABLE or self.rng.random() < 0.7:
+            return (link,), phrase
+        met = replace(link.object, text=phrase)
+        further, longer = g.kin_of(met, f"{phrase}'s") if met.kind == "person" and self.rng.random() < 0.5 else g.described(met)
+        return (link, further), longer
 
     def _steps_turn(self) -> Turn:
         steps = self.steps()
-        question, met, about = steps.question, steps.met, steps.question.fact
+        question, calls, about = steps.question, steps.calls, steps.question.fact
         if self.rng.random() < 0.15:
-            return Turn(question.text, (ReadCall((steps.first,), ()),), self.rng.choice(self.grammar.talk["unknown_replies"]))
-        calls = (ReadCall((steps.first,), (met.name,)), ReadCall((Query(met.name, about.relation, None),), (about.object.name,)))
-        reply = self.grammar.answer(replace(question, fact=replace(about, subject=met)), [about.object.name])
+            made = self.rng.randrange(len(calls))
+            unknown = replace(calls[made], answers=())
+            return Turn(question.text, (*calls[:made], unknown), self.rng.choice(self.grammar.talk["unknown_replies"]))
+        reply = self.grammar.answer(replace(question, fact=replace(about, subject=steps.met)), [about.object.name])
         return Turn(question.text, calls, reply)
 
     # ---- read, in running text
@@ -423,4 +442,5 @@ KIN_QUESTIONS = (
     "phone number", "email address", "vehicle", "likes", "hometown", "field of study", "educated at", "spouse", "plays instrument",
     "travels to", "working on",
 )  # fmt: skip
+DESCRIBABLE = frozenset({"person", "organization", "work"})  # what a question may lead on from
 KIN_QUESTIONS_PETS = ("breed", "age", "likes", "birthday", "colour", "weight")

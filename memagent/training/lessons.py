@@ -279,11 +279,12 @@ class Lessons:
     def steps(self) -> Reading | None:
         """As in "Where does my sister live?": asked about the speaker, who she is; about her, where she lives."""
         steps = self.teacher.steps()
-        text, known = steps.question.text, str(steps.first.known)
-        if self.rng.random() < 0.5:
-            return self._before(steps.met.name, text, steps.question.fact.relation)
-        place = WHOLE if known == SPEAKER else locate(text, 0, known)
-        return None if place is None else Reading(text, (place,), asked=((0, steps.first.relation),))
+        text, calls = steps.question.text, steps.calls
+        (query,) = (call := self.rng.choice(calls)).queries
+        if call is not calls[0]:
+            return self._before(str(query.subject), text, query.relation)
+        place = WHOLE if query.subject == SPEAKER else locate(text, 0, str(query.subject))
+        return None if place is None else Reading(text, (place,), asked=((0, query.relation),))
 
     def answered(self) -> Reading | None:
         """A question with its answer or another name of the conversation before it: nothing is asked about that one."""

@@ -521,22 +521,32 @@ class Grammar:
         text = fill(_with_noun(self.rng.choice(PLAIN_QUESTIONS), self.rng.choice(nouns)), {"s": fact.subject.text})
         return Question(self.asked(text, fact), fact)
 
-    def described(self) -> tuple[Fact, str]:
-        """As in "the author of The Salt Road", "my car": a fact, and a phrase that stands for its object, about which more can be asked."""
+    def described(self, whose: Name | None = None) -> tuple[Fact, str]:
+        """As in "the author of The Salt Road", "my car": a fact, about `whose` if given, and a phrase for its object, about which more can be asked."""
+        about = self.relations if whose is None else self.about(Fact(whose, "", whose))
         while True:
             if self.rng.random() < 0.5:
-                own = self.rng.random() < 0.4
+                own = whose is None and self.rng.random() < 0.4
                 phrases = self.kin["described_first" if own else "described"]
-                fact = self.fact(self.rng.choice(list(phrases)), Name.plain(SPEAKER) if own else None)
-                phrase = self.rng.choice(phrases[fact.relation]).replace("{s}", fact.subject.text)
-                if fact.object.kind and self.about(Fact(fact.object, "", fact.object)) != [""]:
-                    return fact, phrase
-                continue
-            fact = self.fact()
-            nouns = [noun for noun in _nouns(self.ontology[fact.relation]) if noun not in PLURAL]
-            if fact.object.kind and nouns and fact.relation not in NAMES and self.about(Fact(fact.object, "", fact.object)) != [""]:
+                relation = self.rng.choice([r for r in phrases if r in about])
+                fact = self.fact(relation, Name.plain(SPEAKER) if own else whose)
+                phrase = self.rng.choice(phrases[relation]).replace("{s}", fact.subject.text)
+            else:
+                fact = self.fact(self.rng.choice(about), whose)
+                nouns = [noun for noun in _nouns(self.ontology[fact.relation]) if noun not in PLURAL]
+                if not nouns or fact.relation in NAMES:
+                    continue
                 noun = self.rng.choice(nouns)
-                return fact, self.rng.choice([f"the {noun} of {fact.subject.text}", f"{fact.subject.text}'s {noun}"])
+                phrase = self.rng.choice([f"the {noun} of {fact.subject.text}", f"{fact.subject.text}'s {noun}"])
+            if fact.object.kind and self.about(Fact(fact.object, "", fact.object)) != [""]:
+                return fact, phrase
+
+    def kin_of(self, whose: Name, owner: str) -> tuple[Fact, str]:
+        """Somebody around a person, and words for that one: "my sister", "Anna's sister", "my sister's dog"."""
+        relation, words = self.rng.choice(list(self.kin_words.items()))
+        word = self.rng.choice(words)
+        other = self.names.of("pet_name") if relation == "pet" else replace(self.names.given_name(is_female(word)), kind="person")
+        return Fact(whose, relation, other), f"{owner} {word}"
 
     def asked(self, text: str, fact: Fact) -> str:
         """The question with an opener, in lower case or with a slip, now and then; a slip never in the fact's names."""
