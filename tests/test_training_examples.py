@@ -25,6 +25,7 @@ from memagent.training.grammar.phrasings import NEVER_HELD_OUT, Phrasings, all_p
 from memagent.training.grammar.phrasings import lists as word_lists
 from memagent.training.shards import WEIGHT_UNIT, Example, Mixer, Shard, write_shard
 from memagent.training.stats import Uses, count_source, relation_rows, summary
+from memagent.triples import SPEAKER
 
 STATING = ("statements", "spoken", "notes")
 LISTS = [field.name for field in fields(Phrasings)]
@@ -118,6 +119,21 @@ def test_answers_and_the_users_words_are_never_supervised(teacher, marks, kind):
                 users_turn = False
     assert answered > 50
     assert supervised > 50
+
+
+def test_each_step_of_a_question_asks_about_the_answer_of_the_one_before(teacher):
+    """What can be said of such a one; only the first is about somebody whom the question names, or the speaker."""
+    lengths = set()
+    for _ in range(300):
+        steps = teacher.steps()
+        asked = [call.queries[0] for call in steps.calls]
+        answers = [call.answers[0] for call in steps.calls]
+        assert [query.subject for query in asked[1:]] == answers[:-1]
+        assert asked[0].subject == SPEAKER or asked[0].subject in steps.question.text
+        for link, query in zip(steps.links, asked[1:], strict=True):
+            assert link.object.kind in ("pet_name", *teacher.grammar.kinds(query.relation))
+        lengths.add(len(asked))
+    assert lengths == {2, 3}
 
 
 def test_the_same_seed_draws_the_same_in_every_process():

@@ -522,7 +522,10 @@ class Grammar:
         return Question(self.asked(text, fact), fact)
 
     def described(self, whose: Name | None = None) -> tuple[Fact, str]:
-        """As in "the author of The Salt Road", "my car": a fact, about `whose` if given, and a phrase for its object, about which more can be asked."""
+        """As in "the author of The Salt Road", "my car": a fact, and a phrase for its object, about which more can be asked.
+
+        `whose` is its subject, if given; its text is a phrase itself.
+        """
         about = self.relations if whose is None else self.about(Fact(whose, "", whose))
         while True:
             if self.rng.random() < 0.5:
