@@ -288,9 +288,14 @@ class Lessons:
 
     def answered(self) -> Reading | None:
         """A question with its answer or another name of the conversation before it: nothing is asked about that one."""
-        question = self.teacher.question()
-        answer = question.fact.subject if question.inverse else question.fact.object
-        other = answer if self.rng.random() < 0.6 else self.teacher.grammar.fact().subject
+        draw = self.rng.random()
+        if draw < 0.25:
+            steps = self.teacher.steps()
+            question, other = steps.question, steps.question.fact.object
+        else:
+            question = self.teacher.question()
+            answer = question.fact.subject if question.inverse else question.fact.object
+            other = answer if draw < 0.7 else self.teacher.grammar.fact().subject
         return None if locate(question.text, 0, other.name) else self._before(other.name, question.text, NOTHING)
 
     def wondered(self) -> Reading | None:
