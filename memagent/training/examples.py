@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from memagent.calls import ReadCall
 from memagent.model.marks import Marks
 from memagent.training.grammar.compounds import compound, compounds
-from memagent.training.grammar.engine import PERSONAL, Fact, Grammar, Question, Told, fill
+from memagent.training.grammar.engine import PERSONAL, Fact, Grammar, Question, Told, fill, literal
 from memagent.training.grammar.names import Name
 from memagent.training.shards import Example
 from memagent.triples import SPEAKER, Query, Triple
@@ -111,20 +111,20 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """A question that takes several calls: each of `links` gives the name that the next is about, and the last of them `met`."""
+    """A question that takes several calls: each of `links` gives the name that the next is about, the last the one that is meant."""
 
     question: Question
     links: tuple[Fact, ...]
 
     @property
-    def met(self) -> Name:
-        """Whom the question itself is about."""
-        return self.links[-1].object
+    def fact(self) -> Fact:
+        """What is asked, about the name that is meant instead of the words for it."""
+        return replace(self.question.fact, subject=self.links[-1].object)
 
     @property
     def calls(self) -> tuple[ReadCall, ...]:
         """All calls with their answers; the names that come from answers are spelt as there."""
-        facts = (*self.links, replace(self.question.fact, subject=self.met))
+        facts = (*self.links, self.fact)
         return tuple(ReadCall((Query(fact.subject.name, fact.relation, None),), (fact.object.name,)) for fact in facts)
 
 
@@ -324,8 +324,8 @@ class Teacher:
         """What the question asks of the memory, names spelt as in the question."""
         fact = question.fact
         if question.inverse:
-            return Query(None, fact.relation, _literal(fact.object.name, question.text))
-        return Query(_literal(fact.subject.name, question.text), fact.relation, None)
+            return Query(None, fact.relation, literal(fact.object.name, question.text))
+        return Query(literal(fact.subject.name, question.text), fact.relation, None)
 
     def _asked_turn(self) -> Turn:
         g = self.grammar
@@ -352,15 +352,16 @@ class Teacher:
         """As in "Where does my sister live?", "Anna's sister", "the author of The Salt Road", "my sister's husband"."""
         g = self.grammar
         links, phrase = self._met()
-        about = g.relation(g.about(Fact(links[-1].object, "", links[-1].object)))
-        if links[-1].relation in g.kin_words and self.rng.random() < 0.6:
-            about = g.relation(KIN_QUESTIONS_PETS if links[-1].relation == "pet" else KIN_QUESTIONS)
-        fact = Fact(Name.plain(phrase), about, g.object(about, links[-1].object.kind))
+        link = links[-1]
+        about = g.relation(g.having(link.object.kind))
+        if link.relation in g.kin_words and self.rng.random() < 0.6:
+            about = g.relation(KIN_QUESTIONS_PETS if link.relation == "pet" else KIN_QUESTIONS)
+        fact = Fact(Name.plain(phrase), about, g.object(about, link.object.kind))
         templates = [t for t in g.phrasings[about].questions if "{s}" in t]
         text = _filled(self.rng.choice(templates or [f"What is the {about} of {{s}}?"]), fact)
         question = Question(g.asked(text, fact), fact)
         begin = links[0].subject.name
-        known = Name.plain(begin if begin == SPEAKER else _literal(begin, question.text))
+        known = Name.plain(begin if begin == SPEAKER else literal(begin, question.text))
         return Steps(question, (replace(links[0], subject=known), *links[1:]))
 
     def _met(self) -> tuple[tuple[Fact, ...], str]:
@@ -379,12 +380,12 @@ class Teacher:
 
     def _steps_turn(self) -> Turn:
         steps = self.steps()
-        question, calls, about = steps.question, steps.calls, steps.question.fact
+        question, calls = steps.question, steps.calls
         if self.rng.random() < 0.15:
             made = self.rng.randrange(len(calls))
             unknown = replace(calls[made], answers=())
             return Turn(question.text, (*calls[:made], unknown), self.rng.choice(self.grammar.talk["unknown_replies"]))
-        reply = self.grammar.answer(replace(question, fact=replace(about, subject=steps.met)), [about.object.name])
+        reply = self.grammar.answer(replace(question, fact=steps.fact), [steps.fact.object.name])
         return Turn(question.text, calls, reply)
 
     # ---- read, in running text
@@ -416,11 +417,6 @@ class Teacher:
             parts.text(told.text[at:], TEXT_WEIGHT)
             break
         return parts.example()
-
-
-def _literal(name: str, text: str) -> str:
-    at = text.lower().find(name.lower())
-    return name if at < 0 else text[at : at + len(name)]
 
 
 def _filled(template: str, fact: Fact) -> str:

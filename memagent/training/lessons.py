@@ -280,8 +280,9 @@ class Lessons:
         """As in "Where does my sister live?": asked about the speaker, who she is; about her, where she lives."""
         steps = self.teacher.steps()
         text, calls = steps.question.text, steps.calls
-        (query,) = (call := self.rng.choice(calls)).queries
-        if call is not calls[0]:
+        made = self.rng.randrange(len(calls))
+        (query,) = calls[made].queries
+        if made:
             return self._before(str(query.subject), text, query.relation)
         place = WHOLE if query.subject == SPEAKER else locate(text, 0, str(query.subject))
         return None if place is None else Reading(text, (place,), asked=((0, query.relation),))

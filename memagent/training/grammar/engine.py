@@ -209,9 +209,13 @@ class Grammar:
         """The relations that can have the fact's subject on their left."""
         kind = fact.subject.kind
         if kind:
-            return [r for r in self.relations if kind in (SUBJECT_KINDS.get(r) or self.ontology[r].domain)] or [fact.relation]
+            return self.having(kind) or [fact.relation]
         domain = set(self.ontology[fact.relation].domain)
         return [r for r in self.relations if domain <= set(SUBJECT_KINDS.get(r) or self.ontology[r].domain)] or [fact.relation]
+
+    def having(self, kind: str) -> list[str]:
+        """The relations that can have a name of that kind on their left."""
+        return [r for r in self.relations if kind in (SUBJECT_KINDS.get(r) or self.ontology[r].domain)]
 
     def kinds(self, relation: str, *, backwards: bool = False) -> frozenset[str]:
         """What can stand on the left of the relation, or (`backwards`) on its right."""
@@ -526,7 +530,7 @@ class Grammar:
 
         `whose` is its subject, if given; its text is a phrase itself.
         """
-        about = self.relations if whose is None else self.about(Fact(whose, "", whose))
+        about = self.relations if whose is None else self.having(whose.kind)
         while True:
             if self.rng.random() < 0.5:
                 own = whose is None and self.rng.random() < 0.4
@@ -541,7 +545,7 @@ class Grammar:
                     continue
                 noun = self.rng.choice(nouns)
                 phrase = self.rng.choice([f"the {noun} of {fact.subject.text}", f"{fact.subject.text}'s {noun}"])
-            if fact.object.kind and self.about(Fact(fact.object, "", fact.object)) != [""]:
+            if fact.object.kind and self.having(fact.object.kind):
                 return fact, phrase
 
     def kin_of(self, whose: Name, owner: str) -> tuple[Fact, str]:
