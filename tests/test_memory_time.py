@@ -102,6 +102,40 @@ def test_an_inverse_one_valued_relation_supersedes_by_its_object(memory):
     assert [m.answer for m in memory.match(Query(None, "capital of", "Germany"))] == ["Bonn"]
 
 
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        (("Lagos", "capital of", "Nigeria"), ("Nigeria", "capital", "Abuja")),
+        (("Nigeria", "capital", "Lagos"), ("Abuja", "capital of", "Nigeria")),
+        (("Acme", "subsidiary", "Bolt"), ("Bolt", "parent organization", "Crane")),
+        (("Bolt", "parent organization", "Acme"), ("Crane", "subsidiary", "Bolt")),
+    ],
+)
+@pytest.mark.parametrize("together", [False, True])
+def test_a_one_valued_relation_supersedes_from_whichever_side_it_is_told(memory, older, newer, together):
+    told = [Triple(*names, provenance=(Provenance("chat", f"passage {n}"),)) for n, names in enumerate((older, newer))]
+    for some in [told] if together else [told[:1], told[1:]]:
+        memory.add(some)
+    assert [(t.subject, t.relation, t.object) for t in memory.triples()] == [newer]
+    assert memory.doctor().ok
+
+
+@pytest.mark.parametrize(
+    ("known", "again"),
+    [
+        (("Lagos", "capital of", "Nigeria"), ("Nigeria", "capital", "Lagos")),
+        (("Ann", "spouse", "Bob"), ("Bob", "spouse", "Ann")),
+        (("Ann", "spouse", "Bob"), ("Eve", "spouse", "Bob")),
+        (("Acme", "subsidiary", "Bolt"), ("Acme", "subsidiary", "Crane")),
+        (("Ann", "brother", "Bob"), ("Carl", "sister", "Ann")),
+    ],
+)
+def test_the_same_from_the_other_side_and_what_has_many_values_end_nothing(memory, known, again):
+    memory.add([Triple(*known)])
+    memory.add([Triple(*again)])
+    assert {(t.subject, t.relation, t.object) for t in memory.triples()} == {known, again}
+
+
 @pytest.mark.parametrize("relation", ["likes", "friend", "owes money to", "child"])
 def test_many_valued_relations_never_end_anything(memory, relation):
     for name in ("Bob", "Tom", "Eve"):

@@ -78,11 +78,16 @@ def nearest(space: Space, name: str) -> list[tuple[str, float]]:
     return sorted(found.items(), key=lambda item: -item[1])[:CANDIDATES]
 
 
+def held(space: Space, connection: Connection, names: Iterable[str]) -> dict[str, int]:
+    """The rows of those canonical relations that have one."""
+    query = "SELECT name, id FROM relation WHERE namespace = :space AND name IN :names"
+    return {name: number for some in chunks(names) for name, number in fetch(connection, query, {"space": space.number, "names": some})}
+
+
 def numbers(space: Space, connection: Connection, names: Iterable[str], ids: Iterator[int]) -> dict[str, int]:
     """The row of each canonical relation, made if it is new."""
     wanted = set(names)
-    query = "SELECT name, id FROM relation WHERE namespace = :space AND name IN :names"
-    found = {name: number for some in chunks(wanted) for name, number in fetch(connection, query, {"space": space.number, "names": some})}
+    found = held(space, connection, wanted)
     fresh: dict[str, int] = {}
     if missing := sorted(wanted - found.keys()):
         every = fetch(connection, "SELECT name, id FROM relation WHERE namespace = :space", {"space": space.number})

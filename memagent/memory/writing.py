@@ -1,14 +1,15 @@
 """Writing triples: linking their names, adding provenance to what is known, superseding what is one-valued.
 
 The only rule by which a triple ends another: both have the same one-valued relation, the same subject (or, for inverse
-one-valued relations, the same object), both hold now, and they do not come from the same passage of the same call. The
-older one keeps its row; a new version of it ends where the newer begins.
+one-valued relations, the same object), both hold now, and they do not come from the same passage of the same call. A triple
+of a relation that has an inverse counts from both sides: "Lagos | capital of | Nigeria" is Nigeria's capital, too. The older
+one keeps its row; a new version of it ends where the newer begins.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, text
@@ -24,6 +25,7 @@ from memagent.triples import MAX_NAME, NO_TEXT, Provenance, Triple
 
 FEW = 16  # triples of an online write; more of them are looked up by their subjects
 MAX_PASSAGE = 100_000  # characters; longer text is for `ingest` to cut
+Slot = tuple[int, int]  # an entity, and a relation of which it has one at a time: a number, negative where that is asked for its subject
 
 
 @dataclass(slots=True, eq=False)
@@ -65,10 +67,10 @@ class Writer:
         self.kind = "add"
         self.opened = 0  # triples without an end, more than before
         self.passages = 0  # new ones
-        self._one: set[int] = set()
-        self._inverse_one: set[int] = set()
+        self._one: set[int] = set()  # relations of which a subject has one object; negative ones: an object one subject
+        self._backwards: dict[int, int] = {}  # relation -> its inverse, or its own number with the other sign
         self._same: dict[tuple[int, int, int], list[Version]] = {}
-        self._rivals: dict[tuple[str, int, int], list[Version]] = {}
+        self._rivals: dict[Slot, list[Version]] = {}
 
     def run(self) -> list[Triple]:
         """Store the triples and return them as stored, one each, in order."""
@@ -91,30 +93,54 @@ class Writer:
 
     def _load(self, names: dict[str, linking.Linked], numbers: dict[str, int], rules: dict[str, Relation]) -> None:
         """The versions that the triples may meet: the same three sides, or a rival by a one-valued relation."""
-        self._one = {numbers[name] for name, rule in rules.items() if rule.one}
-        self._inverse_one = {numbers[name] for name, rule in rules.items() if rule.inverse_one}
+        self._note_rules(numbers, rules)
         meanings = [(names[t.subject].entity, numbers[t.relation], names[t.object].entity) for t in self.triples]
         # Entities of this call have no past; what has ended can only be met by a triple with dates.
         old = [meaning for meaning in meanings if meaning[0] < self.change]
         since = "" if any(t.valid_from or t.valid_to for t in self.triples) else self.moment
-        whole = old if len(old) > FEW else [meaning for meaning in old if meaning[1] in self._one]
-        exact = [] if len(old) > FEW else [meaning for meaning in old if meaning[1] not in self._one]
-        inverse = [meaning for meaning in meanings if meaning[1] in self._inverse_one and meaning[2] < self.change]
+        exact = [meaning for meaning in old if meaning[1] not in self._one] if len(old) <= FEW else []
+        slots = {slot for meaning in meanings for slot, _ in self._slots(*meaning) if slot[0] < self.change}
+        of_subject = {(entity, relation) for entity, relation in slots if relation > 0}
+        of_subject |= {(subject, relation) for subject, relation, _ in old} if len(old) > FEW else set()
+        of_object = {(entity, self._backwards[relation]) for entity, relation in slots if self._backwards[relation] > 0}
         found: dict[int, Version] = {}
-        for query, side, wanted in ((_OF_SUBJECT, 0, whole), (_OF_BOTH, 0, exact), (_OF_OBJECT, 2, inverse)):
-            for version in _stored(self.connection, query, side, wanted, since):
+        for query, pairs, targets in (
+            (_OF_SUBJECT, of_subject, ()),
+            (_OF_BOTH, {meaning[:2] for meaning in exact}, {meaning[2] for meaning in exact}),
+            (_OF_OBJECT, of_object, ()),
+        ):
+            for version in _stored(self.connection, query, pairs, targets, since):
                 found.setdefault(version.id, version)
         for number in sorted(found):
             self._remember(found[number])
 
+    def _note_rules(self, numbers: dict[str, int], rules: dict[str, Relation]) -> None:
+        """Which relations have one value, from either side."""
+        inverses = {rule.inverse for rule in rules.values() if rule.inverse}
+        numbers = relations.held(self.space, self.connection, inverses) | numbers
+        for name, rule in rules.items():
+            number, inverse = numbers[name], self.space.ontology[rule.inverse] if rule.inverse else None
+            back = numbers.get(inverse.name, -number) if inverse else -number
+            self._backwards |= {number: back, back: number}
+            if rule.one or (inverse and inverse.inverse_one):
+                self._one.add(number)
+            if rule.inverse_one or (inverse and inverse.one):
+                self._one.add(back)
+
+    def _slots(self, subject: int, relation: int, target: int) -> Iterator[tuple[Slot, int]]:
+        """Each entity and relation of which this is the one value, with the value."""
+        for entity, side, value in ((subject, relation, target), (target, self._backwards[relation], subject)):
+            if side in self._one:
+                yield (entity, side), value
+
+    def _filled(self, version: Version) -> dict[Slot, int]:
+        return dict(self._slots(version.subject.entity, version.relation, version.target.entity))
+
     def _places(self, version: Version) -> Iterator[list[Version]]:
         """The lists in which the version is looked up."""
-        subject, relation, target = version.subject.entity, version.relation, version.target.entity
-        yield self._same.setdefault((subject, relation, target), [])
-        if relation in self._one:
-            yield self._rivals.setdefault(("s", subject, relation), [])
-        if relation in self._inverse_one:
-            yield self._rivals.setdefault(("o", target, relation), [])
+        yield self._same.setdefault((version.subject.entity, version.relation, version.target.entity), [])
+        for slot in self._filled(version):
+            yield self._rivals.setdefault(slot, [])
 
     def _remember(self, version: Version) -> None:
         for place in self._places(version):
@@ -149,9 +175,9 @@ class Writer:
         return self._replace(known, replace(known, id=new.id, confidence=new.confidence, created_by=self.change, sources=[], fresh=True))
 
     def _supersede(self, new: Version) -> None:
-        rivals = [v for v in self._rivals.get(("s", new.subject.entity, new.relation), ()) if v.target.entity != new.target.entity]
-        rivals += [v for v in self._rivals.get(("o", new.target.entity, new.relation), ()) if v.subject.entity != new.subject.entity]
-        for old in rivals:
+        told = self._filled(new)
+        rivals = {v.id: v for slot in told for v in self._rivals.get(slot, ()) if self._filled(v)[slot] != told[slot]}
+        for old in rivals.values():
             together = old.created_by == self.change and old.fresh and old.passages & new.passages
             if together or not old.open_at(self.moment):
                 continue
@@ -326,16 +352,15 @@ _OF_OBJECT = _STORED.format(side="o", column="object", other="s", opposite="subj
 _OF_BOTH = _OF_SUBJECT + " AND t.object IN (SELECT id FROM name WHERE entity IN :targets)"
 
 
-def _stored(connection: Connection, query: str, side: int, meanings: Sequence[tuple[int, int, int]], since: str) -> Iterator[Version]:
-    """The stored versions with these subjects (`side` 0) or objects (2), and relations."""
-    pairs = {(meaning[side], meaning[1]) for meaning in meanings}
+def _stored(connection: Connection, query: str, pairs: Set[Slot], targets: Collection[int], since: str) -> Iterator[Version]:
+    """The stored versions with these subjects (of `_OF_OBJECT`: objects) and relations; of `_OF_BOTH`, with these objects, too."""
     values: dict[str, object] = {"relations": sorted({relation for _, relation in pairs}), "since": since}
     if query is _OF_BOTH:
-        values["targets"] = sorted({target for _, _, target in meanings})
+        values["targets"] = sorted(targets)
     for some in chunks(sorted({entity for entity, _ in pairs})):
         for row in fetch(connection, query, {**values, "entities": some}):
             ends = linking.Linked(row[1], row[2], row[3], ""), linking.Linked(row[5], row[6], row[7], "")
-            if (ends[side > 0].entity, row[4]) in pairs:
+            if (ends[query is _OF_OBJECT].entity, row[4]) in pairs:
                 yield Version(row[0], ends[0], row[4], ends[1], row[8], row[9], row[10], row[11], row[12], row[13], fresh=False)
 
 
