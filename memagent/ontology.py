@@ -78,6 +78,12 @@ class Ontology:
         """The relation that goes by `name` (its own or another name, whatever the case), or None."""
         return self._by_key.get(_key(name))
 
+    def one_valued(self, name: str) -> tuple[bool, bool]:
+        """Whether a subject has one object at a time, and whether an object has one subject: said of the relation or of its inverse."""
+        relation = self[name]
+        inverse = self[relation.inverse or ""]
+        return relation.one or inverse.inverse_one, relation.inverse_one or inverse.one
+
     @property
     def names(self) -> tuple[str, ...]:
         """All names, in the order of the file."""

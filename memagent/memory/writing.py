@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
+from itertools import compress
 
 from sqlalchemy import Connection, text
 
@@ -116,16 +117,14 @@ class Writer:
 
     def _note_rules(self, numbers: dict[str, int], rules: dict[str, Relation]) -> None:
         """Which relations have one value, from either side."""
-        inverses = {rule.inverse for rule in rules.values() if rule.inverse}
+        sides = {name: self.space.ontology.one_valued(name) for name in rules}
+        inverses = {inverse for name, one in sides.items() if any(one) and (inverse := rules[name].inverse)}
         numbers = relations.held(self.space, self.connection, inverses) | numbers
-        for name, rule in rules.items():
-            number, inverse = numbers[name], self.space.ontology[rule.inverse] if rule.inverse else None
-            back = numbers.get(inverse.name, -number) if inverse else -number
+        for name, one in sides.items():
+            number = numbers[name]
+            back = numbers.get(rules[name].inverse or "", -number)
             self._backwards |= {number: back, back: number}
-            if rule.one or (inverse and inverse.inverse_one):
-                self._one.add(number)
-            if rule.inverse_one or (inverse and inverse.one):
-                self._one.add(back)
+            self._one.update(compress((number, back), one))
 
     def _slots(self, subject: int, relation: int, target: int) -> Iterator[tuple[Slot, int]]:
         """Each entity and relation of which this is the one value, with the value."""
