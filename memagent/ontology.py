@@ -70,6 +70,12 @@ class Ontology:
     def __contains__(self, name: str) -> bool:
         return name in self._relations
 
+    def from_object(self, name: str) -> frozenset[str]:
+        """The relations that hold from the object to the subject wherever this one holds: `owned by` of `pet`."""
+        rule = (Step(name, backwards=True),)
+        turned = self[name].turned
+        return frozenset(relation.name for relation in self if relation.name == turned or rule in relation.compositions)
+
     def __getitem__(self, name: str) -> Relation:
         """The relation of that exact name; an unknown one is many-valued and has no rules."""
         return self._relations.get(name) or Relation(name)

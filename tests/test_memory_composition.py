@@ -73,6 +73,17 @@ def test_a_stored_answer_of_a_one_valued_relation_is_not_guessed_over(memory):
     assert answers(memory, "Mill", "country", None) == {"Freedonia"}
 
 
+def test_an_owner_is_found_from_either_side_and_two_may_own_a_kayak(memory):
+    memory.add(
+        [Triple("Ann", "owns", "kayak"), Triple("Bob", "owns", "kayak"), Triple("Rex", "owned by", "Bob"), Triple("Bob", "vehicle", "Fiat")]
+    )
+    assert answers(memory, "kayak", "owned by", None) == {"Ann", "Bob"}
+    assert answers(memory, "Fiat", "owned by", None) == {"Bob"}
+    assert answers(memory, "Bob", "owns", None) == {"kayak", "Rex", "Fiat"}
+    memory.add([Triple("Lenda 5", "manufacturer", "Bahia")])
+    assert answers(memory, "Bahia", "product or material produced", None) == {"Lenda 5"}
+
+
 def test_cycles_end(memory):
     place = "located in the administrative territorial entity"
     memory.add([Triple("A1", place, "B1"), Triple("B1", place, "C1"), Triple("C1", place, "A1"), Triple("A1", "capital of", "B1")])

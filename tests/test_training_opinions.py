@@ -1,5 +1,6 @@
 """The second opinion: what it is taught, and that the shipped form computes what was trained."""
 
+import math
 import random
 
 import pytest
@@ -103,6 +104,28 @@ def test_lessons_point_at_places_of_their_text(kind):
     assert (labels - {NOTHING} == set()) == (kind in ("spoken", "denied", "answered"))
 
 
+def test_of_requests_those_are_taught_that_an_earlier_model_takes_for_facts():
+    class Earlier:
+        """Takes whatever is wanted for a wish."""
+
+        def stated(self, focus, names, far, speaker):
+            self.wish = next((name for name in names if focus == f"I want {name}."), None)
+            return self
+
+        def likeliest(self, count):
+            return [("user", self.wish)] if self.wish else []
+
+        def relations(self, subject, target):
+            return {NOTHING: math.log(0.1), "wants": math.log(0.9)}
+
+    requests = ["Thank you.", "I want to see Hustlers."]
+    lessons = Lessons(3, "train", requests=requests, earlier=Earlier())
+    drawn = [named(lessons.requested()) for _ in range(40)]
+    wished = [pairs for pairs in drawn if ("", NOTHING, "to see Hustlers") in pairs]
+    assert 20 < len(wished) < 40  # of two drawn at random, the tempting one
+    assert all(relation == NOTHING for pairs in drawn for _, relation, _ in pairs)
+
+
 def test_real_questions_are_asked_about_the_name_in_them():
     asked = [
         (AskedRelation("who wrote the salt road", "author", False), "the salt road"),
@@ -139,6 +162,33 @@ def test_a_relation_that_was_not_taught_yet_begins_as_the_mean_of_the_others(tmp
     before = first.heads["asked_out"].weight.half().float()
     assert torch.allclose(second.heads["asked_out"].weight[row], before[1:].mean(0))
     assert torch.equal(second.heads["asked_out"].weight[row - 1], before[fewer["asked"].index(second.classes["asked"][row - 1])])
+
+
+def test_a_lora_is_widened_without_changing_what_it_says(tmp_path, monkeypatch):
+    first, tokenizer = new_encoder(1)
+    for name, value in first.named_parameters():
+        if name.endswith("lora_B"):
+            torch.nn.init.normal_(value, std=0.02)
+    path = tmp_path / "opinions.safetensors"
+    save(first, path)
+    begin_from(first, path)  # as it was rounded
+    monkeypatch.setattr(opinions, "RANK", 2 * opinions.RANK)
+    wider = new_encoder(2)[0]
+    begin_from(wider, path)
+    coded = tokenizer(["Anna works for Equinor."], return_tensors="pt")
+    states = [encoder.eval().read(coded["input_ids"], coded["attention_mask"]).states for encoder in (first, wider)]
+    assert wider.bert.encoder.layer[0].attention.self.query.lora_A.shape[0] == 2 * len(
+        first.bert.encoder.layer[0].attention.self.query.lora_A
+    )
+    assert torch.allclose(*states, atol=1e-4)
+
+
+def test_a_lora_of_a_higher_rank_is_not_cut(tmp_path, monkeypatch):
+    path = tmp_path / "opinions.safetensors"
+    save(new_encoder(1)[0], path)
+    monkeypatch.setattr(opinions, "RANK", opinions.RANK // 2)
+    with pytest.raises(ModelError, match="of another size"):
+        begin_from(new_encoder(2)[0], path)
 
 
 def test_what_is_of_another_size_is_not_taught_further(tmp_path):

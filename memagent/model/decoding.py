@@ -435,20 +435,21 @@ class ReadSearch:
     ) -> ReadChoice:
         """Score the answerable queries against all that could be asked about `entities`.
 
-        `question` is what is asked last; `asked` are the queries that were, and `answers` what the last one found: neither these nor
-        the way back from there is asked again, and no more about the same names unless the second opinion believes it.
+        `question` is what is asked last; `asked` are the queries that were, and `answers` what the last one found: neither these, from
+        whichever side, nor the way back from there is asked again; no more about the same names, and no way back that only a rule knows,
+        unless the second opinion believes it.
         """
         self._ids = {name: self._ids[name] for name in self.relations}
         opening = float(scorer.following()[self.marks.read_open])
         opinions = self._opinions(question, entities, speaker) if entities or askable else {}
-        done = {*asked, *(back for query in asked for answer in answers for back in self._ways_back(query, answer))}
-
+        done = {*asked, *(same for query in asked for same in self._asked_again(query, answers))}
+        doubted = {same for query in asked for way in self.ontology.from_object(query.relation) for same in _turned(query, way, answers)}
         settled = {query.known for query in asked} if answers else set()
 
         def is_open(query: Query) -> bool:
             if query in done:
                 return False
-            return query.known not in settled or _asked(opinions.get(query.known, {}), query) >= ALSO_ASKED
+            return not (query in doubted or query.known in settled) or _asked(opinions.get(query.known, {}), query) >= ALSO_ASKED
 
         askable = list(filter(is_open, askable))
         every = list(dict.fromkeys([*askable, *filter(is_open, self._conceivable(entities))]))
@@ -472,12 +473,13 @@ class ReadSearch:
         query, score = max(possible, key=lambda pair: pair[1])
         return ReadChoice(query, self.judge.probability(features(query, score)), wished, wish, math.exp(opening), opinion)
 
-    def _ways_back(self, query: Query, answer: str) -> Iterable[Query]:
-        """The queries about an answer to `query` that ask for the same fact."""
-        relation, turned, forwards = query.relation, self.ontology[query.relation].turned, query.object is None
-        yield Query(None, relation, answer) if forwards else Query(answer, relation, None)
-        if turned:
-            yield Query(answer, turned, None) if forwards else Query(None, turned, answer)
+    def _asked_again(self, query: Query, answers: Sequence[str]) -> Iterable[Query]:
+        """The queries that ask for the same fact: about what was known and about each answer."""
+        turned = self.ontology[query.relation].turned
+        yield from (
+            Query(None, query.relation, answer) if query.object is None else Query(answer, query.relation, None) for answer in answers
+        )
+        yield from _turned(query, turned, answers) if turned else ()
 
     def _opinions(self, question: str, entities: Sequence[str], speaker: str) -> dict[str, dict[Asked, float]]:
         """What the second opinion thinks is asked about each of the entities."""
@@ -517,6 +519,13 @@ class ReadSearch:
         for query in queries:
             heads.setdefault((self.marks.read_open, *self._name(query.subject), self.marks.side), []).append(query)
         return heads
+
+
+def _turned(query: Query, relation: str, answers: Sequence[str]) -> Iterable[Query]:
+    """What asks for the fact of `query` by a relation that says it from its other side."""
+    known, forwards = query.known, query.object is None
+    yield Query(None, relation, known) if forwards else Query(known, relation, None)
+    yield from (Query(answer, relation, None) if forwards else Query(None, relation, answer) for answer in answers)
 
 
 def _hopeful(begun: Mapping[Query, float]) -> list[Query]:

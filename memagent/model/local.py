@@ -41,7 +41,8 @@ WRITE, READ = "write", "read"
 TEXT = "text"  # a judge of writes
 BARE = ""  # no adapter
 OPINIONS = "opinions.safetensors"
-WISHED, WISHED_AGAIN = 0.5, 0.8  # probability of a call that has no answer: "not known"; the second for a further step after an answer
+WISHED, WISHED_AGAIN = 0.5, 0.8  # probability of a call that has no answer: "not known"; the second for a further step after an answer,
+# and for the second opinion's that this is what it asks
 ALONE = 0.4  # confidence from which a sentence read without its context counts as read
 MERGED_BELOW = 200_000_000  # parameters; a copy of the base for each adapter costs less than the adapters' own products
 FP32_BELOW = 1_000_000_000  # parameters; larger ones stay in the type they were saved in, which is half as large
@@ -211,7 +212,7 @@ class LocalModel:
             return False
         wishes = choice.wished not in request.askable and choice.wish >= WISHED
         if request.answers:
-            return choice.opening >= WISHED_AGAIN and wishes and choice.opinion >= math.log(WISHED)
+            return choice.opening >= WISHED_AGAIN and wishes and choice.opinion >= math.log(WISHED_AGAIN)
         return choice.opening >= WISHED or wishes
 
     def answered(self, answers: Sequence[str]) -> list[int]:

@@ -3,6 +3,7 @@
 Asked is its second opinion (`model/opinions.py`). Of a sentence: is it likelier that it states this relation between these two names
 than that it states nothing of them? The language model's own likelihood of the triple is a worse filter: what it finds unlikely is
 mostly a choice between two relations that are both right (docs/LOG.md). Of a question whose relation is known: about which of its spans?
+Of text that states nothing, what it believes is the wrong answer most worth teaching.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from memagent.training.readers import AskedRelation, Report, Statement
 from memagent.triples import SPEAKER
 
 LEAST = 0.0  # log-odds of the relation against nothing
+TEMPTING = 8  # pairs of a text that states nothing: the likeliest to be taken for a fact
 LEAST_ASKED = math.log(0.02)  # of the relation that a question is known to ask, about the likeliest of its spans
 
 
@@ -47,3 +49,11 @@ def placed(questions: Iterable[AskedRelation], second: RelationScorer, report: R
             yield question, name
         else:
             report[f"asks about no span: {question.relation}"] += 1
+
+
+def tempting(text: str, second: RelationScorer) -> tuple[float, list[str]]:
+    """How sure the second opinion is that a text which states nothing does state something (0 to 1), and the names that it sees related."""
+    stated = second.stated(text, [*spans(text), SPEAKER], [], SPEAKER)
+    pairs = stated.likeliest(TEMPTING)
+    sure = 1.0 - math.exp(stated.relations(*pairs[0])[NOTHING]) if pairs else 0.0
+    return sure, [name for name in dict.fromkeys(name for pair in pairs for name in reversed(pair)) if name != SPEAKER]

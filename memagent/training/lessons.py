@@ -15,17 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memagent.model.decoding import spans
-from memagent.model.opinions import NOTHING, WHOLE, Span, laid_out, locate
+from memagent.model.opinions import NOTHING, WHOLE, RelationScorer, Span, laid_out, locate
 from memagent.ontology import default_ontology
 from memagent.training.examples import Teacher
+from memagent.training.filtering import tempting
 from memagent.training.grammar.engine import PERSONAL, Fact, Facts, Grammar, Told
 from memagent.training.grammar.phrasings import Split
 from memagent.training.overlap import Overlap, evaluation_texts, unlike
-from memagent.training.prepare import real_facts, real_questions, real_statements
+from memagent.training.prepare import earlier_opinion, real_facts, real_questions, real_statements
 from memagent.training.readers import AskedRelation, Report, Statement, read_task_talk
 from memagent.triples import SPEAKER, Triple
 
 NEGATIVES = 16  # wrong pairs of one sentence
+DENIED, BELIEVED = 4, 3  # names of a request; those of them that an earlier model would take for sides of a fact
 ARTICLES = ("the ", "a ", "an ")
 LIST_WORDS = (",", "and", ", and", "or", "&")
 CAPITALS = 3  # names of the context, at most, that a real sentence is read with besides those that it needs
@@ -150,6 +152,7 @@ class Lessons:
         facts: Facts | None = None,
         requests: Sequence[str] = (),
         questions: Sequence[tuple[AskedRelation, str]] = (),
+        earlier: RelationScorer | None = None,
     ) -> None:
         self.teacher = Teacher(None, Grammar(seed, split, facts=facts or {}))  # type: ignore[arg-type]
         self.rng = random.Random(seed)
@@ -158,6 +161,7 @@ class Lessons:
             self.real.setdefault(statement.source, []).append(statement)
         self.requests = requests
         self.questions = questions
+        self.earlier = earlier
         self.overlap = overlap or Overlap(())
 
     @classmethod
@@ -167,7 +171,8 @@ class Lessons:
         real = unlike(real_statements(data, Report()), overlap, Counter())
         requests = [s.focus for s in read_task_talk(data, Report())]
         taught = [s for s in real if s.triples or not s.partial]
-        return cls(seed, "train", taught, overlap, real_facts(data), requests, list(real_questions(data, Report(), seed)))
+        questions = list(real_questions(data, Report(), seed))
+        return cls(seed, "train", taught, overlap, real_facts(data), requests, questions, earlier_opinion())
 
     def draw(self) -> Reading:
         """Any reading."""
@@ -175,7 +180,7 @@ class Lessons:
             kinds: dict[Callable[[], Reading | None], float] = {
                 self.told: 6, self.several: 1.5, self.compound: 6, self.denied: 4, self.changed: 1.5,
                 self.replied: 2, self.asked: 3, self.steps: 2, self.answered: 1, self.spoken: 0.5,
-                self.sentence: 6 if self.real else 0, self.requested: 3 if self.requests else 0,
+                self.sentence: 6 if self.real else 0, self.requested: 4 if self.requests else 0,
                 self.wondered: 1.5 if self.questions else 0,
             }  # fmt: skip
             (draw,) = self.rng.choices(list(kinds), list(kinds.values()))
@@ -261,10 +266,17 @@ class Lessons:
         return [name for name in some if not any(name in other or other in name for other in named)]
 
     def requested(self) -> Reading | None:
-        """What somebody wants of an assistant now: nothing that lasts."""
-        focus = self.rng.choice(self.requests)
+        """What somebody wants of an assistant now: nothing that lasts; of two, what an earlier model would rather take for a fact."""
+        if self.earlier is None:
+            focus = self.rng.choice(self.requests)
+            believed: list[str] = []
+        else:
+            tried = {focus: tempting(focus, self.earlier) for focus in self.rng.choices(self.requests, k=2)}
+            focus = max(tried, key=lambda focus: tried[focus][0])
+            believed = tried[focus][1][:BELIEVED]
         names = [name for name in spans(focus) if name[:1].isupper() or name[:1].isdigit() or name.count(" ") >= 2]
-        return stated(self.rng, focus, [], (), SPEAKER, denied=self.rng.sample(names, min(6, len(names))))
+        others = self.rng.sample(names, min(DENIED - len(believed), len(names)))
+        return stated(self.rng, focus, [], (), SPEAKER, denied=[*believed, *others])
 
     def asked(self) -> Reading | None:
         """A question about a name in it or about the speaker."""

@@ -30,7 +30,7 @@ from memagent.training.lessons import Lessons, Reading
 from memagent.training.pretrain import fastest_dtype, save_atomically
 from memagent.training.team import Team
 
-RANK = 32
+RANK = 64
 SCALE = 2.0
 HIDDEN = 256
 BATCH = 128
@@ -327,6 +327,8 @@ def save(encoder: Encoder, path: Path) -> None:
 def begin_from(encoder: Encoder, path: Path) -> None:
     """The inverse of `save`; a relation that was not taught yet begins as the mean of those that were, one not wanted is left out.
 
+    A LoRA of a lower rank is widened: what is added to it changes nothing until it is taught.
+
     Raises:
         ModelError: it is of another size.
     """
@@ -338,9 +340,19 @@ def begin_from(encoder: Encoder, path: Path) -> None:
         if task is not None:
             weights[name] = _rows(rows, taught[task], encoder.classes[task])
     own = encoder.state_dict()
+    weights |= {name: _widened(name, value, own[name]) for name, value in weights.items() if "lora" in name}
     if weights.keys() != trained(encoder).keys() or any(own[name].shape != value.shape for name, value in weights.items()):
         raise ModelError(f"{path} is of another size", hint="train it from the beginning, without --begin-from")
     encoder.load_state_dict(weights, strict=False)
+
+
+def _widened(name: str, taught: Tensor, fresh: Tensor) -> Tensor:
+    """A matrix of a LoRA with the ranks that it lacks as in a fresh one, in which the product of the two matrices is zero."""
+    ranks = 0 if name.endswith("lora_A") else 1
+    lacking = fresh.shape[ranks] - taught.shape[ranks]
+    if lacking < 0 or taught.shape[1 - ranks] != fresh.shape[1 - ranks]:
+        return taught
+    return torch.cat([taught, fresh.narrow(ranks, taught.shape[ranks], lacking)], ranks)
 
 
 def _rows(rows: Tensor, taught: Sequence[str], wanted: Sequence[str]) -> Tensor:
