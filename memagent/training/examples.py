@@ -244,10 +244,11 @@ class Teacher:
         return self._distractors(1), self.compound(speaker)
 
     def compound(self, speaker: str | None) -> Told:
-        """Two to four facts in one sentence; in the first person only where somebody speaks."""
+        """Two to four facts in one sentence; of "I", even as in "Anna and I", only where somebody speaks."""
         templates = compounds(self.grammar.split)
         person = "first" if speaker and self.rng.random() < 0.6 else "third"
-        return self.grammar.decorated(compound(self.grammar, self.rng.choice(templates[person]), speaker or SPEAKER))
+        fitting = templates[person] if speaker else [t for t in templates[person] if "@I" not in t]
+        return self.grammar.decorated(compound(self.grammar, self.rng.choice(fitting), speaker or SPEAKER))
 
     def _write_never(self, speaker: str | None) -> tuple[list[str], Told]:
         return self._distractors(), self.grammar.decorated(self.grammar.never(self.grammar.fact()))
