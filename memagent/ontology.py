@@ -70,12 +70,6 @@ class Ontology:
     def __contains__(self, name: str) -> bool:
         return name in self._relations
 
-    def from_object(self, name: str) -> frozenset[str]:
-        """The relations that hold from the object to the subject wherever this one holds: `owned by` of `pet`."""
-        rule = (Step(name, backwards=True),)
-        turned = self[name].turned
-        return frozenset(relation.name for relation in self if relation.name == turned or rule in relation.compositions)
-
     def __getitem__(self, name: str) -> Relation:
         """The relation of that exact name; an unknown one is many-valued and has no rules."""
         return self._relations.get(name) or Relation(name)
@@ -89,6 +83,12 @@ class Ontology:
         relation = self[name]
         inverse = self[relation.inverse or ""]
         return relation.one or inverse.inverse_one, relation.inverse_one or inverse.one
+
+    def from_object(self, name: str) -> frozenset[str]:
+        """The relations that hold from the object to the subject wherever this one holds: `owned by` of `pet`."""
+        rule = (Step(name, backwards=True),)
+        turned = self[name].turned
+        return frozenset(relation.name for relation in self if relation.name == turned or rule in relation.compositions)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -476,9 +476,7 @@ class ReadSearch:
     def _asked_again(self, query: Query, answers: Sequence[str]) -> Iterable[Query]:
         """The queries that ask for the same fact: about what was known and about each answer."""
         turned = self.ontology[query.relation].turned
-        yield from (
-            Query(None, query.relation, answer) if query.object is None else Query(answer, query.relation, None) for answer in answers
-        )
+        yield from (_about(answer, query.relation, query.object is not None) for answer in answers)
         yield from _turned(query, turned, answers) if turned else ()
 
     def _opinions(self, question: str, entities: Sequence[str], speaker: str) -> dict[str, dict[Asked, float]]:
@@ -488,9 +486,7 @@ class ReadSearch:
         return self.second.asked(question, entities, speaker)
 
     def _conceivable(self, entities: Sequence[str]) -> list[Query]:
-        forwards = [Query(entity, relation, None) for entity in entities for relation in self.relations]
-        backwards = [Query(None, relation, entity) for entity in entities for relation in self.relations]
-        return forwards + backwards
+        return [_about(entity, relation, forwards) for forwards in (True, False) for entity in entities for relation in self.relations]
 
     def _scored(
         self, scorer: Scorer, queries: Sequence[Query], always: Sequence[Query], opinions: Mapping[str, Mapping[Asked, float]]
@@ -521,11 +517,16 @@ class ReadSearch:
         return heads
 
 
+def _about(known: str, relation: str, forwards: bool) -> Query:
+    """What asks for the objects of a name, or for its subjects."""
+    return Query(known, relation, None) if forwards else Query(None, relation, known)
+
+
 def _turned(query: Query, relation: str, answers: Sequence[str]) -> Iterable[Query]:
     """What asks for the fact of `query` by a relation that says it from its other side."""
-    known, forwards = query.known, query.object is None
-    yield Query(None, relation, known) if forwards else Query(known, relation, None)
-    yield from (Query(answer, relation, None) if forwards else Query(None, relation, answer) for answer in answers)
+    forwards = query.object is None
+    yield _about(query.known, relation, not forwards)
+    yield from (_about(answer, relation, forwards) for answer in answers)
 
 
 def _hopeful(begun: Mapping[Query, float]) -> list[Query]:

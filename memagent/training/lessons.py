@@ -267,13 +267,9 @@ class Lessons:
 
     def requested(self) -> Reading | None:
         """What somebody wants of an assistant now: nothing that lasts; of two, what an earlier model would rather take for a fact."""
-        if self.earlier is None:
-            focus = self.rng.choice(self.requests)
-            believed: list[str] = []
-        else:
-            tried = {focus: tempting(focus, self.earlier) for focus in self.rng.choices(self.requests, k=2)}
-            focus = max(tried, key=lambda focus: tried[focus][0])
-            believed = tried[focus][1][:BELIEVED]
+        tried = {focus: tempting(focus, self.earlier) if self.earlier else (0.0, []) for focus in self.rng.choices(self.requests, k=2)}
+        focus, (_, believed) = max(tried.items(), key=lambda each: each[1][0])
+        believed = believed[:BELIEVED]
         names = [name for name in spans(focus) if name[:1].isupper() or name[:1].isdigit() or name.count(" ") >= 2]
         others = self.rng.sample(names, min(DENIED - len(believed), len(names)))
         return stated(self.rng, focus, [], (), SPEAKER, denied=[*believed, *others])

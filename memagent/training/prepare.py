@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,7 @@ def calibration_statements(data: Path, report: Report) -> Iterator[Statement]:
     return read_docred(data, report, documents=slice(TAUGHT, None))
 
 
+@lru_cache(maxsize=1)
 def earlier_opinion() -> FittedScorer | None:
     """The second opinion of the model that is there already."""
     opinions = EMBEDDED_MODEL / OPINIONS
