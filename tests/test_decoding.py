@@ -450,6 +450,31 @@ def test_nothing_else_is_asked_about_a_name_whose_answer_is_there_unless_it_is_b
     assert [call is not None for call in calls] == [False, True, True, True]
 
 
+@pytest.mark.parametrize(
+    ("question", "answers", "likely"),
+    [
+        ("Where does my brother live?", (), False),  # asked about the speaker: who is the brother?
+        ("Where does Bo's wife live?", (), False),
+        ("Where does she live?", (), True),
+        ("Where does my brother live?", ("Wanda",), True),
+    ],
+)
+def test_what_is_asked_about_somebody_in_the_question_is_not_asked_about_one_of_before(marks, question, answers, likely):
+    class Opinion(Guesses):
+        def asked(self, question, entities, speaker):
+            something = {"user": "my" in question, "Bo": "Bo" in question, "Wanda": True}
+            probability = {name: 0.98 if something[name] else 0.02 for name in entities}
+            return {
+                name: {("residence", False): math.log(0.99 * p), ("age", False): math.log(0.01 * p), (NOTHING, False): math.log(1 - p)}
+                for name, p in probability.items()
+            }
+
+    search = decoding.ReadSearch(marks, default_ontology(), second=Opinion())
+    table = search._opinions(question, ["Wanda", "Bo", "user"], "user", answers)["Wanda"]
+    assert (table["residence", False] > math.log(0.5)) == likely
+    assert sum(map(math.exp, table.values())) == pytest.approx(1.0)
+
+
 def test_an_answer_is_kept_unless_both_opinions_miss_a_further_one(random_model):
     wished = ReadChoice(None, 0.0, Query("Anna", "spouse", None), wish=0.7, opening=0.97, opinion=math.log(0.85))
     request = DraftRequest((), "Who is my sister married to?", (), ("Anna",), answers=("Anna",))

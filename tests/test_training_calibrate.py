@@ -6,7 +6,10 @@ import pytest
 
 from memagent import Triple
 from memagent.model.decoding import Judge
+from memagent.training import calibrate
 from memagent.training.calibrate import Recorder, _key, calibration_error, fit_judge, text_decisions, write_decisions
+from memagent.training.examples import Teacher
+from memagent.training.grammar.engine import Grammar
 from memagent.training.readers import Statement
 
 
@@ -82,3 +85,26 @@ def test_a_judge_is_fitted_to_how_often_calls_are_right():
     assert 0.25 <= judge.keep <= 0.5
     assert calibration_error(judge, decisions[1000:]) < 0.08
     assert calibration_error(Judge((-3.0, 0.0)), decisions[1000:]) > 0.3
+
+
+def test_what_is_known_of_another_one_is_no_answer(marks):
+    teacher, rng = Teacher(marks, Grammar(3, "held out")), random.Random(3)
+    cases = [case for _ in range(60) if (case := calibrate._of_another(teacher, rng))]
+    strange = [case for case in cases if case.right is None]
+    assert 10 < len(strange) < 50
+    for case in cases:
+        same = case.others[0]
+        assert same.known in case.turns[0][1]
+        assert same.known == case.entities[-1]
+        assert same != case.right
+        assert case.right is None or (same.relation, case.right.known) == (case.right.relation, case.entities[0])
+
+
+def test_a_pronoun_stands_for_one_of_the_turn_before(marks):
+    teacher, rng = Teacher(marks, Grammar(3, "held out")), random.Random(3)
+    cases = [case for _ in range(60) if (case := calibrate._referred(teacher, rng))]
+    assert cases
+    for case in cases:
+        assert case.right.known in case.turns[0][1]
+        assert case.right.known not in case.text
+        assert case.entities == (case.right.known,)

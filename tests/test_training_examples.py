@@ -421,6 +421,28 @@ def test_a_pronoun_stands_for_a_subject_with_a_verb_and_a_title_keeps_its_capita
     assert "and and" not in grammar.joined(whole, pair).text
 
 
+@pytest.mark.parametrize(
+    ("text", "referring"),
+    [
+        ("Where does Ada Holt live?", ("Where does she live?", "she")),
+        ("Who is Ada Holt?", ("Who is she?", "she")),
+        ("Who is married to Ada Holt?", ("Who is married to her?", "her")),
+        ("Who trusts Ada Holt?", ("Who trusts her?", "her")),
+        ("What's Ada Holt's address?", ("What's her address?", "her")),
+        ("Ada Holt lives where?", ("She lives where?", "She")),
+        ("Did Ada Holt say where Ada Holt lives?", None),
+        ("Where does she live?", None),
+    ],
+)
+def test_a_question_refers_to_a_name_by_its_pronoun(text, referring):
+    ada, oslo = Name.plain("Ada Holt", "she"), Name.plain("Oslo")
+    question = Question(text, Fact(ada, "residence", oslo))
+    grammar = Grammar(10)
+    assert grammar.referring(question) == referring
+    assert grammar.referring(replace(question, inverse=True)) is None  # a town has no pronoun that is safe
+    assert grammar.referring(replace(question, yes_no=True)) is None
+
+
 # ---- how much there is
 
 

@@ -126,6 +126,29 @@ def test_of_requests_those_are_taught_that_an_earlier_model_takes_for_facts():
     assert all(relation == NOTHING for pairs in drawn for _, relation, _ in pairs)
 
 
+def test_a_pronoun_asks_about_the_name_before_it_and_not_about_the_speaker():
+    lessons = Lessons(3, "train")
+    readings = [reading for _ in range(100) if (reading := lessons.referred())]
+    assert len(readings) > 20
+    for reading in readings:
+        (name, label), (speaker, nothing), (pronoun, none) = [(reading.spans[i], relation) for i, relation in reading.asked]
+        assert name[0] == 0
+        assert reading.text[name[1]] == "."
+        assert label != NOTHING
+        assert (speaker, nothing, none) == (WHOLE, NOTHING, NOTHING)
+        assert reading.text[slice(*pronoun)].lower() in {"he", "him", "his", "she", "her", "it", "its"}
+
+
+def test_of_another_one_than_the_question_names_nothing_is_asked():
+    lessons = Lessons(3, "train")
+    for _ in range(50):
+        if reading := lessons.answered():
+            ((place, label),) = reading.asked
+            assert label == NOTHING
+            start, end = reading.spans[place]
+            assert reading.text[start:end] not in reading.text[end:]
+
+
 def test_real_questions_are_asked_about_the_name_in_them():
     asked = [
         (AskedRelation("who wrote the salt road", "author", False), "the salt road"),

@@ -441,7 +441,7 @@ class ReadSearch:
         """
         self._ids = {name: self._ids[name] for name in self.relations}
         opening = float(scorer.following()[self.marks.read_open])
-        opinions = self._opinions(question, entities, speaker) if entities or askable else {}
+        opinions = self._opinions(question, entities, speaker, answers) if entities or askable else {}
         done = {*asked, *(same for query in asked for same in self._asked_again(query, answers))}
         doubted = {same for query in asked for way in self.ontology.from_object(query.relation) for same in _turned(query, way, answers)}
         settled = {query.known for query in asked} if answers else set()
@@ -479,11 +479,18 @@ class ReadSearch:
         yield from (_about(answer, query.relation, query.object is not None) for answer in answers)
         yield from _turned(query, turned, answers) if turned else ()
 
-    def _opinions(self, question: str, entities: Sequence[str], speaker: str) -> dict[str, dict[Asked, float]]:
-        """What the second opinion thinks is asked about each of the entities."""
+    def _opinions(self, question: str, entities: Sequence[str], speaker: str, answers: Sequence[str]) -> dict[str, dict[Asked, float]]:
+        """What the second opinion thinks is asked about each of the entities.
+
+        Until there is an answer, what is asked about a name of the question or about the speaker is not asked about one of before:
+        "Where does my brother live?" asks who the brother is, whoever was talked of.
+        """
         if self.second is None:
             return {}
-        return self.second.asked(question, entities, speaker)
+        tables = self.second.asked(question, entities, speaker)
+        here = {name for name in tables if name == speaker or locate(question, 0, name)}
+        free = min((tables[name].get((NOTHING, False), 0.0) for name in here), default=0.0)
+        return {name: table if answers or name in here else _if(free, table) for name, table in tables.items()}
 
     def _conceivable(self, entities: Sequence[str]) -> list[Query]:
         return [_about(entity, relation, forwards) for forwards in (True, False) for entity in entities for relation in self.relations]
@@ -537,6 +544,13 @@ def _hopeful(begun: Mapping[Query, float]) -> list[Query]:
 
 def _asked(table: Mapping[Asked, float], query: Query) -> float:
     return table.get((query.relation, query.subject is None), UNFITTED) if table else 0.0
+
+
+def _if(condition: float, table: Mapping[Asked, float]) -> dict[Asked, float]:
+    """Log-probabilities of what is asked where something is asked only under a condition, given by its own."""
+    shifted = {asked: value + condition for asked, value in table.items()}
+    something = math.exp(condition) * -math.expm1(min(0.0, table.get((NOTHING, False), 0.0)))
+    return shifted | {(NOTHING, False): math.log(max(1.0 - something, 1e-9))}
 
 
 def _log_sum(values: Sequence[float]) -> float:

@@ -36,6 +36,7 @@ SAID_AGAIN = 0.75  # weight of recall against precision where somebody talks: wh
 WRONG = 2  # triples of a sentence, after which its others are left out
 WRONG_OF_TEXT = 4  # the same in documents, of whose sentences not all that they state is annotated
 BESIDE = 0.4  # share of the sentences before which another one is talked of
+STRANGE = 0.5  # share of the questions after another one's fact that are about one whom the memory does not know
 DISTRACTORS = 6  # other queries that the memory could answer
 
 
@@ -155,7 +156,7 @@ def read_decisions(model: LocalModel, seed: int, count: int, weighing: float) ->
             continue
         recorder = Recorder(relation=weighing, like=READ_JUDGE)
         model.judges(read=recorder)
-        parts = Parts(model.marks).put(model.prompt([(SPEAKER, case.text)]))
+        parts = Parts(model.marks).put(model.prompt([*case.turns, (SPEAKER, case.text)]))
         for earlier in case.before:
             put_read(parts, earlier)
         answers = case.before[-1].answers or () if case.before else ()
@@ -170,13 +171,14 @@ def read_decisions(model: LocalModel, seed: int, count: int, weighing: float) ->
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A message, the names about which anything may be asked, the right query, others that the memory could answer, calls before."""
+    """A message, the names about which anything may be asked, the right query, others that can be answered; calls and turns before."""
 
     text: str
     entities: tuple[str, ...]
     right: Query | None
     others: tuple[Query, ...]
     before: tuple[ReadCall, ...] = ()
+    turns: tuple[tuple[str, str], ...] = ()
 
 
 def _asked(teacher: Teacher, rng: random.Random) -> Case | None:
@@ -198,6 +200,42 @@ def _answered(teacher: Teacher, rng: random.Random) -> Case | None:
     answer = teacher.grammar.object(case.right.relation).name
     others = (*_others(teacher.grammar, rng, answer, rng.choice(teacher.grammar.relations)), *case.others)
     return Case(case.text, (*case.entities, answer), None, others, (ReadCall((case.right,), (answer,)),))
+
+
+def _of_another(teacher: Teacher, rng: random.Random) -> Case | None:
+    """A question of which the memory knows the answer for another one, who was talked of before; its own one it may not know."""
+    case = _asked(teacher, rng)
+    if case is None or case.right is None:
+        return None
+    relation = case.right.relation
+    told = teacher.grammar.tell(teacher.grammar.fact(relation))
+    triple = told.triples[0]
+    other, same = triple.subject, Query(triple.subject, relation, None)
+    if case.right.subject is None:
+        other, same = triple.object, Query(None, relation, triple.object)
+    if other in case.entities:
+        return None
+    turns = _turns(teacher.grammar, rng, told)
+    if rng.random() < STRANGE:
+        return Case(case.text, (other,), None, (same, *_others(teacher.grammar, rng, other, relation)), turns=turns)
+    return replace(case, entities=(*case.entities, other), others=(same, *case.others), turns=turns)
+
+
+def _referred(teacher: Teacher, rng: random.Random) -> Case | None:
+    """A question with a pronoun for one who was talked of before."""
+    grammar = teacher.grammar
+    question = grammar.ask(grammar.fact())
+    referring = grammar.referring(question) if question is not None else None
+    if question is None or referring is None or question.inverse:
+        return None
+    told = grammar.tell(grammar.fact(grammar.relation(grammar.about(question.fact)), question.fact.subject))
+    name, relation = told.triples[0].subject, question.fact.relation
+    right = Query(name, relation, None)
+    return Case(referring[0], (name,), right, _others(grammar, rng, name, relation), turns=_turns(grammar, rng, told))
+
+
+def _turns(grammar: Grammar, rng: random.Random, told: Told) -> tuple[tuple[str, str], ...]:
+    return (SPEAKER, told.text), ("assistant", rng.choice(grammar.talk["acknowledge"]))
 
 
 def _first_step(teacher: Teacher, rng: random.Random) -> Case | None:
@@ -226,7 +264,7 @@ def _told(teacher: Teacher, rng: random.Random) -> Case | None:
 
 
 CASES: dict[Callable[[Teacher, random.Random], Case | None], float] = {
-    _asked: 0.45, _answered: 0.15, _first_step: 0.1, _later_step: 0.1, _told: 0.2
+    _asked: 0.4, _of_another: 0.1, _referred: 0.05, _answered: 0.1, _first_step: 0.1, _later_step: 0.1, _told: 0.15
 }  # fmt: skip
 
 

@@ -19,7 +19,8 @@ from memagent.model.opinions import NOTHING, WHOLE, RelationScorer, Span, laid_o
 from memagent.ontology import default_ontology
 from memagent.training.examples import Teacher
 from memagent.training.filtering import tempting
-from memagent.training.grammar.engine import PERSONAL, Fact, Facts, Grammar, Told
+from memagent.training.grammar.engine import PERSONAL, Fact, Facts, Grammar, Question, Told
+from memagent.training.grammar.names import Name
 from memagent.training.grammar.phrasings import Split
 from memagent.training.overlap import Overlap, evaluation_texts, unlike
 from memagent.training.prepare import earlier_opinion, real_facts, real_questions, real_statements
@@ -179,7 +180,7 @@ class Lessons:
         while True:
             kinds: dict[Callable[[], Reading | None], float] = {
                 self.told: 6, self.several: 1.5, self.compound: 6, self.denied: 4, self.changed: 1.5,
-                self.replied: 2, self.asked: 3, self.steps: 2, self.answered: 1, self.spoken: 0.5,
+                self.replied: 2, self.asked: 3, self.steps: 2, self.answered: 1.5, self.referred: 0.7, self.spoken: 0.5,
                 self.sentence: 6 if self.real else 0, self.requested: 4 if self.requests else 0,
                 self.wondered: 1.5 if self.questions else 0,
             }  # fmt: skip
@@ -298,14 +299,34 @@ class Lessons:
     def answered(self) -> Reading | None:
         """A question with its answer or another name of the conversation before it: nothing is asked about that one."""
         draw = self.rng.random()
-        if draw < 0.25:
+        if draw < 0.2:
             steps = self.teacher.steps()
             question, other = steps.question, steps.question.fact.object
         else:
             question = self.teacher.question()
             answer = question.fact.subject if question.inverse else question.fact.object
-            other = answer if draw < 0.7 else self.teacher.grammar.fact().subject
+            other = answer if draw < 0.5 else self._another(question)
         return None if locate(question.text, 0, other.name) else self._before(other.name, question.text, NOTHING)
+
+    def _another(self, question: Question) -> Name:
+        """One of whom the same could be asked, most often: who asks for the mayor of Norbiton does not ask about Kelby."""
+        alike = self.teacher.grammar.fact(question.fact.relation if self.rng.random() < 0.7 else None)
+        return alike.object if question.inverse else alike.subject
+
+    def referred(self) -> Reading | None:
+        """As in "How old is she?": asked about the name before it, neither about the speaker nor about the pronoun."""
+        question = self.teacher.question()
+        referring = self.teacher.grammar.referring(question)
+        if referring is None:
+            return None
+        text, pronoun = referring
+        query = self.teacher.query(question)
+        whole, begin = laid_out(text, [query.known])
+        name, pronoun_span = locate(whole, 0, query.known), locate(whole, begin, pronoun)
+        if name is None or pronoun_span is None or name[1] > begin:
+            return None
+        label = f"~{query.relation}" if question.inverse else query.relation
+        return Reading(whole, (name, WHOLE, pronoun_span), asked=((0, label), (1, NOTHING), (2, NOTHING)))
 
     def wondered(self) -> Reading | None:
         """A real question."""

@@ -58,6 +58,9 @@ LOCATION_PAIRS = (
 )
 NAMES = frozenset({"name", "nickname", "named after"})  # whose object is a word rather than somebody
 LINKS = (" and ", " and ", ", and ", ", but ", ", ", " and also ", " and ")  # between two statements about one
+PRONOUNS = {"he": ("he", "him", "his"), "she": ("she", "her", "her"), "it": ("it", "it", "its")}  # subject, object, possessive
+COPULAS = frozenset({"is", "was", "are", "were", "who's", "what's", "where's", "how's"})  # what follows them is the subject
+PREPOSITIONS = frozenset({"about", "at", "behind", "by", "for", "from", "in", "like", "of", "on", "than", "to", "under", "with"})
 VOWEL = re.compile(r"(?i)^(?:[aeio]|un(?!i)|u(?!ni|se|sb|k)|hour|honest|heir|mba|x-?ray)")
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "next ", "this ")
 
@@ -446,6 +449,22 @@ class Grammar:
         else:
             return None
         return replace(told, text=text)
+
+    def referring(self, question: Question) -> tuple[str, str] | None:
+        """The question with a pronoun for the name it is about, as in "How old is she?", and the pronoun; None where none is safe."""
+        name = question.fact.object if question.inverse else question.fact.subject
+        before, found, after = question.text.partition(name.text)
+        if not (name.pronoun and found) or question.yes_no or question.about_speaker or name.text in after:
+            return None
+        subject, object_, possessive = PRONOUNS[name.pronoun]
+        if after.startswith("'s "):
+            word, after = possessive, after[2:]
+        else:
+            last = before.split()[-1].lower() if before.split() else ""
+            ends = not after[:1].isspace() and last not in COPULAS
+            word = object_ if ends or last in PREPOSITIONS else subject
+        word = word if before else word.capitalize()
+        return before + word + after, word
 
     def joined(self, first: Told, second: Told) -> Told:
         """Two statements in one sentence."""
