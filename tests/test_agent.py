@@ -161,6 +161,24 @@ def test_a_question_in_two_steps(agent, model):
     assert third.ids[: len(second.ids)] == second.ids  # what was said stays: a cache can go on from there
 
 
+def test_what_a_turn_asked_about_is_a_topic_of_the_next_one(agent, model):
+    agent.remember(f"{SISTER} {LIVES}")
+    for text in (WHERE_SISTER, "And how old?", "And how old?"):
+        agent.reply(text)
+    (*_, asked, later) = model.drafts
+    assert {"Anna", "Oslo"} <= set(asked.entities)
+    assert any(query.known == "Anna" for query in asked.askable)
+    assert "Anna" not in later.entities  # nobody said the name, and a turn without a call has no topic
+
+
+def test_a_conversation_that_only_found_a_name_goes_with_it(agent):
+    agent.remember(f"{SISTER} {LIVES}")
+    agent.reply(WHERE_SISTER)  # "Oslo."
+    assert agent.conversations_naming(["Anna"]) == ["default/default"]
+    assert agent.forget("Anna", with_conversations=True).conversations == ("default/default",)
+    assert agent.conversations_naming(["Anna"]) == []
+
+
 def test_what_was_never_told_is_not_known(agent, model):
     reply = agent.reply(WHERE)
     assert reply == Reply("I don't know.")

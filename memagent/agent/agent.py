@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -158,13 +159,14 @@ class Agent:
         return report
 
     def conversations_naming(self, names: Iterable[str]) -> list[str]:
-        """Kept conversations of this namespace in which one of the names was said."""
+        """Kept conversations of this namespace in which one of the names was said, asked about or found."""
         wanted = re.compile("|".join(rf"(?<!\w){re.escape(name.strip())}(?!\w)" for name in names), re.IGNORECASE)
         prefix = f"{self.memory.namespace}/"
         found = []
         for thread in {c.config["configurable"]["thread_id"] for c in self._saver.list(None)}:
             state = self._graph.get_state({"configurable": {"thread_id": thread}}).values
-            said = [*(text for _, text in state.get("turns", [])), state.get("message", "")]
+            kept = (state.get(key, []) for key in ("asked", "found", "topics"))
+            said = [*(text for _, text in state.get("turns", [])), state.get("message", ""), *chain(*kept)]
             if thread.startswith(prefix) and any(map(wanted.search, said)):
                 found.append(thread)
         return sorted(found)

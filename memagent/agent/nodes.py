@@ -37,9 +37,10 @@ class Context:
 
 
 class State(TypedDict, total=False):
-    """One conversation; everything but `turns` is of the present turn."""
+    """One conversation; everything but `turns` and `topics` is of the present turn."""
 
     turns: list[list[str]]  # [speaker, text] each
+    topics: list[str]  # names that the calls of the turn before were about, or found: "What breed is Bramble?" "And how old?"
     message: str
     speaker: str
     writes: bool
@@ -102,7 +103,7 @@ def draft_node(state: State, runtime: Runtime[Context]) -> Command[Literal["reca
     asked = [parse_query(text) for text in state.get("asked", [])]
     room = len(asked) < settings.max_reads
     texts = [text for who, text in turns[-3:] if who == state["speaker"]]
-    now = scope(context.memory, texts, [*state.get("found", []), state["speaker"]], asked)
+    now = scope(context.memory, texts, [*state.get("found", []), state["speaker"]], asked, state.get("topics", []))
     askable, entities = (now.askable, now.entities) if room else ((), ())
     request = DraftRequest(
         tuple(ids),
@@ -123,7 +124,8 @@ def draft_node(state: State, runtime: Runtime[Context]) -> Command[Literal["reca
     if in_vain and settings.passages_stand_in and (near := context.memory.passages(state["message"])):
         runtime.stream_writer(PassagesFound(tuple(near)))
     said = [[state["speaker"], state["message"]], ["assistant", draft.text]]
-    return Command(goto="__end__", update={"turns": [*earlier, *said], "ids": []})
+    topics = dict.fromkeys([*state.get("found", []), *(query.known for query in asked)])
+    return Command(goto="__end__", update={"turns": [*earlier, *said], "topics": list(topics), "ids": []})
 
 
 def recall_node(state: State, runtime: Runtime[Context]) -> dict[str, Any]:

@@ -20,10 +20,12 @@ class Scope:
     askable: tuple[Query, ...]
 
 
-def scope(memory: Memory, texts: Sequence[str], also: Sequence[str], asked: Iterable[Query] = ()) -> Scope:
-    """The scope of a turn: entities named in `texts` (spelt as there), and the names in `also`; what was asked is left out."""
+def scope(
+    memory: Memory, texts: Sequence[str], also: Sequence[str], asked: Iterable[Query] = (), topics: Sequence[str] = ()
+) -> Scope:
+    """The scope of a turn: the names in `also`, entities named in `texts` (spelt as there), then `topics`; what was asked is left out."""
     named = [text[m.start : m.end] for text in texts for m in memory.mentions(text)]
-    entities = tuple(dict.fromkeys([*also, *reversed(named)]))[:MAX_ENTITIES]
+    entities = tuple(dict.fromkeys([*also, *reversed(named), *topics]))[:MAX_ENTITIES]
     done = set(asked)
     queries = [q for name in entities for a in memory.askable(name) if (q := a.query(name)) not in done]
     return Scope(entities, tuple(dict.fromkeys(queries)))
