@@ -214,6 +214,28 @@ def test_a_lora_of_a_higher_rank_is_not_cut(tmp_path, monkeypatch):
         begin_from(new_encoder(2)[0], path)
 
 
+def test_the_mean_of_two_is_what_lies_between_them(tmp_path):
+    files = [tmp_path / name for name in ("one", "other", "mean")]
+    encoders = [new_encoder(seed)[0] for seed in (1, 2)]
+    for encoder, file in zip(encoders, files, strict=False):
+        save(encoder, file)
+    opinions.mean_of(files[:2], files[2])
+    between = new_encoder(3)[0]
+    begin_from(between, files[2])
+    for name, value in between.named_parameters():
+        if name in trained(between):
+            wanted = sum(dict(encoder.named_parameters())[name] for encoder in encoders) / 2
+            assert torch.allclose(value, wanted, atol=1e-3)
+
+
+def test_there_is_no_mean_of_second_opinions_of_different_sizes(tmp_path, monkeypatch):
+    save(new_encoder(1)[0], tmp_path / "one")
+    monkeypatch.setattr(opinions, "RANK", opinions.RANK // 2)
+    save(new_encoder(1)[0], tmp_path / "other")
+    with pytest.raises(ModelError, match="no like of"):
+        opinions.mean_of([tmp_path / "one", tmp_path / "other"], tmp_path / "mean")
+
+
 def test_what_is_of_another_size_is_not_taught_further(tmp_path):
     first, second = new_encoder(1)[0], new_encoder(2)[0]
     path = tmp_path / "opinions.safetensors"

@@ -1,4 +1,4 @@
-"""`python -m memagent train ...`: tokenizer, prepare, base, write, read, opinions, pack, calibrate; show, stats; trials, sides.
+"""`python -m memagent train ...`: tokenizer, prepare, base, write, read, opinions, mean, pack, calibrate; show, stats; trials, sides.
 
 A run is a folder (`runs/mini` unless `--run` says otherwise): tokenizer, shards, checkpoints with their recipes and logs. Every
 step goes on where it was interrupted; a file called `stop` in the folder ends it after the next update.
@@ -34,7 +34,7 @@ from memagent.training.finetune import Tuning, go_on_from, save_adapter, whole_c
 from memagent.training.grammar.engine import Grammar
 from memagent.training.grammar.phrasings import all_phrasings, phrasings
 from memagent.training.lessons import Lessons, Reading
-from memagent.training.opinions import FURTHER_RATE, RATE, begin_from, by_length, endless, new_encoder, save, teach
+from memagent.training.opinions import FURTHER_RATE, RATE, begin_from, by_length, endless, mean_of, new_encoder, save, teach
 from memagent.training.prepare import calibration_statements, mixer, prepare
 from memagent.training.pretrain import Recipe, Shape, fastest_dtype, new_base, train
 from memagent.training.readers import Report
@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tokens", type=int, help="how long to train")
     parser.add_argument("--steps", type=int, default=2400, help="opinions: how long to train, in batches of 128")
     parser.add_argument("--begin-from", type=Path, help="write, read, opinions: a packed model, of which that part is taught further")
+    parser.add_argument("--of", type=Path, nargs="*", default=(), help="mean: the runs or packed models that are averaged")
     parser.add_argument("--whole", action="store_true", help="write, read: train a copy of the whole base instead of an adapter")
     parser.add_argument("--vocabulary", type=int, default=Shape().vocabulary, help="tokenizer: its size")
     parser.add_argument("--only", nargs="*", default=(), help="prepare, show: only these shards; trials: only these variants")
@@ -178,6 +179,16 @@ def train_opinions(args: argparse.Namespace) -> None:
         save(encoder, args.run / OPINIONS)
 
 
+def mean_opinion(args: argparse.Namespace) -> None:
+    """The mean of several runs' second opinions (`--of`) as that of this run."""
+    if not args.of:
+        raise InvalidInput("mean needs --of DIR DIR ...", hint="runs or packed models whose second opinions began from the same one")
+    missing = [folder for folder in args.of if not (folder / OPINIONS).is_file()]
+    if missing:
+        raise ModelError(f"{missing[0]} has no {OPINIONS}", hint="train it first: python -m memagent train opinions --run DIR")
+    mean_of([folder / OPINIONS for folder in args.of], args.run / OPINIONS)
+
+
 def fit_judges(args: argparse.Namespace) -> None:
     """Fit the judges of a packed model (`--out`)."""
     if args.out is None:
@@ -272,6 +283,7 @@ COMMANDS = {
     "write": train_adapter,
     "read": train_adapter,
     "opinions": train_opinions,
+    "mean": mean_opinion,
     "pack": pack,
     "calibrate": fit_judges,
     "show": show,

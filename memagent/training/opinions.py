@@ -324,6 +324,25 @@ def save(encoder: Encoder, path: Path) -> None:
     save_file(weights, path, metadata={"scale": str(SCALE)} | {task: "\n".join(encoder.classes[task]) for task in TASKS})
 
 
+def mean_of(paths: Sequence[Path], path: Path) -> None:
+    """The mean of several packed second opinions that began from the same one: better than any of them ("Model soups", Wortsman 2022).
+
+    Raises:
+        ModelError: they are of different sizes or know different relations.
+    """
+    sums: dict[str, NDArray[np.float32]] = {}
+    with safe_open(paths[0], "np") as first:
+        metadata = first.metadata()
+    for each in paths:
+        with safe_open(each, "np") as file:
+            weights = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118 - not a dict
+            alike = not sums or (sums.keys() == weights.keys() and all(sums[name].shape == weights[name].shape for name in sums))
+            if not alike or file.metadata() != metadata:
+                raise ModelError(f"{each} is no like of {paths[0]}", hint="take such as began from the same one, with the same ontology")
+        sums = {name: sums.get(name, np.float32(0.0)) + value for name, value in weights.items()}
+    save_file({name: (total / len(paths)).astype(np.float16) for name, total in sums.items()}, path, metadata=metadata)
+
+
 def begin_from(encoder: Encoder, path: Path) -> None:
     """The inverse of `save`; a relation that was not taught yet begins as the mean of those that were, one not wanted is left out.
 
