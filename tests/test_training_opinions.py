@@ -6,14 +6,16 @@ import random
 import pytest
 import torch
 
+from memagent.config import EMBEDDED_MODEL
 from memagent.errors import ModelError
 from memagent.memory import MiniLM
+from memagent.model.local import OPINIONS
 from memagent.model.opinions import NOTHING, WHOLE, FittedScorer
 from memagent.training import lessons, opinions
 from memagent.training.lessons import Lessons, Reading, stated
 from memagent.training.opinions import HEAD_OF, SCALE, Batch, LowRank, begin_from, endless, new_encoder, save, teach, trained
 from memagent.training.readers import AskedRelation
-from memagent.triples import Triple
+from memagent.triples import SPEAKER, Triple
 
 FOCUS = "My sister Anna Lund lives in Oslo and works for Equinor."
 TRIPLES = (Triple("user", "sister", "Anna Lund"), Triple("Anna Lund", "residence", "Oslo"), Triple("Anna Lund", "employer", "Equinor"))
@@ -317,3 +319,22 @@ def test_the_shipped_form_says_what_the_trained_one_does(tmp_path):
     tables = scorer.asked("Where does my sister live?", ["Anna"], "user")
     assert torch.tensor(list(tables["Anna"].values())) == pytest.approx(wanted[1], abs=0.02)
     assert set(scorer.asked("Where do I live?", ["user", "Anna"], "user")) == {"user", "Anna"}
+
+
+@pytest.mark.parametrize(
+    ("question", "own", "likely"),
+    [
+        ("Where does she live?", ("she",), True),
+        ("Where does my brother live?", ("my brother",), False),
+        ("Where does Bo Marsh live?", ("Bo Marsh", "Bo"), False),
+    ],
+)
+def test_of_a_name_of_before_is_asked_only_what_is_asked_of_none_in_the_question(question, own, likely):
+    scorer = FittedScorer.load(MiniLM(), EMBEDDED_MODEL / OPINIONS)
+    (name, table), *others = scorer.asked(question, ["Wanda Holt"], SPEAKER, own).items()
+    assert (name, others) == ("Wanda Holt", [])
+    assert (table["residence", False] > math.log(0.9)) == likely
+    assert (table["residence", False] < math.log(0.1)) != likely
+    assert sum(map(math.exp, table.values())) == pytest.approx(1.0, abs=1e-3)
+    alone = scorer.asked(question, ["Wanda Holt"], SPEAKER)["Wanda Holt"]
+    assert all(value <= alone[asked] for asked, value in table.items() if asked[0] != NOTHING)

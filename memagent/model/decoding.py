@@ -482,15 +482,14 @@ class ReadSearch:
     def _opinions(self, question: str, entities: Sequence[str], speaker: str, answers: Sequence[str]) -> dict[str, dict[Asked, float]]:
         """What the second opinion thinks is asked about each of the entities.
 
-        Until there is an answer, what is asked about a name of the question or about the speaker is not asked about one of before:
-        "Where does my brother live?" asks who the brother is, whoever was talked of.
+        One that the question does not name is asked about if it is an answer, or if nobody in the question is asked about: "Where does my
+        brother live?" asks who the brother is, "Who is the mayor of Norbiton?" about Norbiton, whoever was talked of.
         """
         if self.second is None:
             return {}
-        tables = self.second.asked(question, entities, speaker)
-        here = {name for name in tables if name == speaker or locate(question, 0, name)}
-        free = min((tables[name].get((NOTHING, False), 0.0) for name in here), default=0.0)
-        return {name: table if answers or name in here else _if(free, table) for name, table in tables.items()}
+        near = [name for name in entities if name == speaker or name in answers or locate(question, 0, name)]
+        others = [name for name in entities if name not in near]
+        return self.second.asked(question, near, speaker) | self.second.asked(question, others, speaker, spans(question))
 
     def _conceivable(self, entities: Sequence[str]) -> list[Query]:
         return [_about(entity, relation, forwards) for forwards in (True, False) for entity in entities for relation in self.relations]
@@ -544,13 +543,6 @@ def _hopeful(begun: Mapping[Query, float]) -> list[Query]:
 
 def _asked(table: Mapping[Asked, float], query: Query) -> float:
     return table.get((query.relation, query.subject is None), UNFITTED) if table else 0.0
-
-
-def _if(condition: float, table: Mapping[Asked, float]) -> dict[Asked, float]:
-    """Log-probabilities of what is asked where something is asked only under a condition, given by its own."""
-    shifted = {asked: value + condition for asked, value in table.items()}
-    something = math.exp(condition) * -math.expm1(min(0.0, table.get((NOTHING, False), 0.0)))
-    return shifted | {(NOTHING, False): math.log(max(1.0 - something, 1e-9))}
 
 
 def _log_sum(values: Sequence[float]) -> float:

@@ -8,6 +8,7 @@ from" a firm is employed there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -41,8 +42,11 @@ class RelationScorer(Protocol):
     def stated(self, focus: str, names: Sequence[str], far: Sequence[str], speaker: str) -> Stated:
         """Of a sentence: `names` are its spans, `far` names that only its context has; `speaker` is "I"."""
 
-    def asked(self, question: str, entities: Sequence[str], speaker: str) -> dict[str, dict[Asked, float]]:
-        """Of a question, a table for each entity: what is asked about it."""
+    def asked(self, question: str, entities: Sequence[str], speaker: str, own: Sequence[str] = ()) -> dict[str, dict[Asked, float]]:
+        """Of a question, a table for each entity: log-probabilities of what is asked about it.
+
+        `own` are names that the question has: of an entity that it has not, only what is asked about none of these, nor the speaker.
+        """
 
 
 def laid_out(focus: str, far: Sequence[str]) -> tuple[str, int]:
@@ -173,17 +177,22 @@ class FittedScorer:
         lefts, rights = {n: left[rows[n]] for n in orders[0]}, {n: right[rows[n]] for n in orders[1]}
         return FittedStated(self._stated, places, lefts, rights, whole, along, out, self.weights["product_out.weight"])
 
-    def asked(self, question: str, entities: Sequence[str], speaker: str) -> dict[str, dict[Asked, float]]:
+    def asked(self, question: str, entities: Sequence[str], speaker: str, own: Sequence[str] = ()) -> dict[str, dict[Asked, float]]:
         """See `RelationScorer`."""
         far = [e for e in entities if e != speaker and locate(question, 0, e) is None]
-        tables: dict[str, dict[Asked, float]] = {}
-        for also in ([], *([name] for name in far)):  # a name that the question does not have is put before it, alone
-            here = also or [e for e in entities if e not in far]
-            places, states = self._read(question, here, also, speaker)
-            hidden = self._layer("entity", _spans(states, list(places.values()))) + _whole(states) @ self.weights["asked.weight"].T
-            rows = _log_softmax(self._layer("asked_out", _gelu(hidden)))
-            tables |= {name: dict(zip(self._asked, row, strict=True)) for name, row in zip(places, rows, strict=True)}
+        tables = self._asked_about(question, [e for e in entities if e not in far], [], speaker)
+        for name in far:  # put before the question, alone
+            read = self._asked_about(question, [name, *([speaker, *own] if own else [])], [name], speaker)
+            table = read.pop(name, None)
+            if table is not None:
+                tables[name] = _given(min((other[NOTHING, False] for other in read.values()), default=0.0), table)
         return tables
+
+    def _asked_about(self, question: str, names: Sequence[str], far: Sequence[str], speaker: str) -> dict[str, dict[Asked, float]]:
+        places, states = self._read(question, names, far, speaker)
+        hidden = self._layer("entity", _spans(states, list(places.values()))) + _whole(states) @ self.weights["asked.weight"].T
+        rows = _log_softmax(self._layer("asked_out", _gelu(hidden)))
+        return {name: dict(zip(self._asked, row, strict=True)) for name, row in zip(places, rows, strict=True)}
 
     def _read(self, focus: str, names: Sequence[str], far: Sequence[str], speaker: str) -> tuple[dict[str, Span], Vectors]:
         """The first and last token of each name, and the states of all tokens."""
@@ -200,6 +209,12 @@ class FittedScorer:
     def _layer(self, name: str, inputs: Vectors) -> Vectors:
         outputs: Vectors = inputs @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
         return outputs
+
+
+def _given(condition: float, table: Mapping[Asked, float]) -> dict[Asked, float]:
+    """Log-probabilities of what is asked where something is asked only under a condition of this log-probability."""
+    something = math.exp(condition) * -math.expm1(min(0.0, table[NOTHING, False]))
+    return {asked: value + condition for asked, value in table.items()} | {(NOTHING, False): math.log(max(1.0 - something, 1e-9))}
 
 
 def _spans(states: Vectors, places: Sequence[Span]) -> Vectors:

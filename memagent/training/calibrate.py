@@ -264,7 +264,7 @@ def _told(teacher: Teacher, rng: random.Random) -> Case | None:
 
 
 CASES: dict[Callable[[Teacher, random.Random], Case | None], float] = {
-    _asked: 0.4, _of_another: 0.1, _referred: 0.05, _answered: 0.1, _first_step: 0.1, _later_step: 0.1, _told: 0.15
+    _asked: 0.4, _of_another: 0.08, _referred: 0.06, _answered: 0.14, _first_step: 0.1, _later_step: 0.1, _told: 0.12
 }  # fmt: skip
 
 
