@@ -337,4 +337,4 @@ def test_of_a_name_of_before_is_asked_only_what_is_asked_of_none_in_the_question
     assert (table["residence", False] < math.log(0.1)) != likely
     assert sum(map(math.exp, table.values())) == pytest.approx(1.0, abs=1e-3)
     alone = scorer.asked(question, ["Wanda Holt"], SPEAKER)["Wanda Holt"]
-    assert all(value <= alone[asked] for asked, value in table.items() if asked[0] != NOTHING)
+    assert all(value <= alone[asked] + 1e-2 for asked, value in table.items() if asked[0] != NOTHING)
