@@ -180,7 +180,8 @@ class FittedScorer:
     def asked(self, question: str, entities: Sequence[str], speaker: str, own: Sequence[str] = ()) -> dict[str, dict[Asked, float]]:
         """See `RelationScorer`."""
         far = [e for e in entities if e != speaker and locate(question, 0, e) is None]
-        tables = self._asked_about(question, [e for e in entities if e not in far], [], speaker)
+        here = [e for e in entities if e not in far]
+        tables = self._asked_about(question, here, [], speaker) if here else {}
         for name in far:  # put before the question, alone
             read = self._asked_about(question, [name, *([speaker, *own] if own else [])], [name], speaker)
             table = read.pop(name, None)
