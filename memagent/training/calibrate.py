@@ -187,8 +187,7 @@ def _asked(teacher: Teacher, rng: random.Random) -> Case | None:
     question = grammar.ask(grammar.fact())
     if question is None:
         return None
-    known = question.fact.object.name if question.inverse else question.fact.subject.name
-    entity = literal(known, question.text)
+    entity = literal(question.known.name, question.text)
     return Case(question.text, (entity,), teacher.query(question), _others(grammar, rng, entity, question.fact.relation))
 
 

@@ -94,6 +94,11 @@ class Question:
     yes_no: bool = False
     about_speaker: bool = False
 
+    @property
+    def known(self) -> Name:
+        """Whom it is about: the side that is not asked for."""
+        return self.fact.object if self.inverse else self.fact.subject
+
 
 def article(text: str) -> str:
     """The text with "a" or "an" before it."""
@@ -452,7 +457,7 @@ class Grammar:
 
     def referring(self, question: Question) -> tuple[str, str] | None:
         """The question with a pronoun for the name it is about, as in "How old is she?", and the pronoun; None where none is safe."""
-        name = question.fact.object if question.inverse else question.fact.subject
+        name = question.known
         before, found, after = question.text.partition(name.text)
         if not (name.pronoun and found) or question.yes_no or question.about_speaker or name.text in after:
             return None
