@@ -199,3 +199,52 @@ def test_settings_come_from_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("MEMAGENT_NAMESPACE", "anna")
     with Memory.open(settings=Settings(_env_file=None)) as opened:
         assert (opened.home, opened.namespace) == (tmp_path / "home", "anna")
+
+
+def test_a_person_is_found_by_a_part_of_the_name(memory):
+    memory.add([Triple("Anna Lund", "residence", "Oslo"), Triple("user", "sister", "Dr. Marie Skłodowska-Curie")])
+    memory.add([Triple("Dr. Marie Skłodowska-Curie", "age", "34")])
+    assert answers(memory, "Anna", "residence", None) == answers(memory, "lund", "residence", None) == ["Oslo"]
+    assert answers(memory, "Curie", "age", None) == answers(memory, "Marie", "age", None) == ["34"]
+    assert answers(memory, None, "sister", "Marie") == ["user"]
+    assert Askable("residence") in memory.askable("Anna")
+    assert answers(memory, "Skłodowska", "age", None) == answers(memory, "Dr", "age", None) == []
+
+
+def test_a_part_of_two_names_is_nobodys(memory):
+    memory.add([Triple("Anna Lund", "residence", "Oslo"), Triple("Anna Berg", "residence", "Bergen")])
+    assert answers(memory, "Anna", "residence", None) == memory.askable("Anna") == []
+    assert answers(memory, "Berg", "residence", None) == ["Bergen"]
+    assert memory.mentions("Where does Anna live?") == []
+
+
+def test_only_people_are_named_by_a_part(memory):
+    memory.add([Triple("University of Oslo", "inception", "1811"), Triple("Anna Lund Bakery", "country", "Norway")])
+    assert answers(memory, "Oslo", "inception", None) == answers(memory, "Anna", "country", None) == []
+    memory.add([Triple("Anna Lund", "residence", "Bergen")])  # the bakery does not make "Anna" anybody else's
+    assert answers(memory, "Anna", "residence", None) == ["Bergen"]
+
+
+def test_a_short_name_of_its_own_and_the_whole_one_answer_for_each_other(memory):
+    memory.add([Triple("Anna Lund", "residence", "Oslo"), Triple("Anna", "pet", "Rex"), Triple("Anna", "residence", "Bergen")])
+    assert answers(memory, "Anna Lund", "pet", None) == ["Rex"]
+    assert (answers(memory, "Anna", "residence", None), answers(memory, "Anna Lund", "residence", None)) == (["Bergen"], ["Oslo"])
+    memory.add([Triple("Anna Berg", "residence", "Moss")])  # now nobody knows which Anna has the dog
+    assert answers(memory, "Anna Lund", "pet", None) == []
+
+
+def test_mentions_by_a_part_of_the_name(memory):
+    memory.add([Triple("Anna Lund", "residence", "Oslo"), Triple("Will Page", "residence", "York"), Triple("Oslo", "country", "Norway")])
+
+    def named(text: str) -> list[tuple[str, str]]:
+        return [(text[m.start : m.end], m.name) for m in memory.mentions(text)]
+
+    assert named("Anna left Oslo with Lund's page.") == [("Anna", "Anna Lund"), ("Oslo", "Oslo"), ("Lund", "Anna Lund")]
+    assert named("will anna come") == [("will", "Will Page"), ("anna", "Anna Lund")]
+    assert named("Anna Lund will come") == [("Anna Lund", "Anna Lund")]
+
+
+def test_mentions_without_title_or_company_form(memory):
+    memory.add([Triple("Dr. Petra Holm", "employer", "Acme Ltd."), Triple("The Lantern", "owned by", "Mr. Wu")])
+    said = "Does Petra Holm still work at Acme? Who is Wu?"
+    assert [(said[m.start : m.end], m.name) for m in memory.mentions(said)] == [("Petra Holm", "Dr. Petra Holm"), ("Acme", "Acme Ltd."), ("Wu", "Mr. Wu")]

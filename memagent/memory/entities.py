@@ -11,7 +11,7 @@ from memagent.errors import InvalidInput
 from memagent.memory import journal, linking
 from memagent.memory.database import listed
 from memagent.memory.space import Space
-from memagent.memory.spelling import key, loose
+from memagent.memory.spelling import forms
 from memagent.memory.tables import NameRow
 from memagent.triples import check_name
 
@@ -90,11 +90,7 @@ def add_alias(space: Space, entity: str, alias: str) -> int:
             reason = "already names it" if taken.entity == held.entity else f"already names {taken.canonical!r}"
             raise InvalidInput(f"{alias!r} {reason}", hint="" if taken.entity == held.entity else "merge the two")
         number = next(ids)
-        connection.execute(
-            insert(NameRow).values(
-                id=number, namespace=space.number, entity=held.entity, text=alias, key=key(alias), loose=loose(alias), indexed=False
-            )
-        )
+        connection.execute(insert(NameRow).values(id=number, namespace=space.number, entity=held.entity, indexed=False, **forms(alias)))
         journal.move(connection, change, {number: None}, held.entity, ids)
         journal.note(connection, space.number, change, "alias")
     return change

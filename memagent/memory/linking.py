@@ -1,8 +1,8 @@
 """Mentions to entities: which name of the memory a name means.
 
-A name is looked up in four steps, the first that finds something wins:
+A name is looked up in steps, the first that finds something wins:
 1. exactly as written; 2. by its key (`spelling.py`); 3. by its loose form, if only one entity has it;
-4. for reading only, by nearest vector (`matching.py`).
+and for reading only 4. as a part of a person's name (`people.py`); 5. by nearest vector (`matching.py`).
 
 Writing links by spelling alone: no threshold on MiniLM's similarity tells a name from its like. "New York" and "New York City"
 have .95, "Apollo 11" and "Apollo 12" .93, "my brother" and "my sister" .84, but "Fenwick Hollow" and "Fenwick Holow" .62. A
@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from memagent.errors import InvalidInput
 from memagent.memory.database import chunks, fetch, insert_all
-from memagent.memory.spelling import key, loose, spans
+from memagent.memory.spelling import forms, key, loose, spans
 from memagent.memory.tables import NameRow
 from memagent.memory.values import Mention
 
@@ -87,17 +87,7 @@ def link(connection: Connection, space: int, names: Iterable[str], ids: Iterator
         linked[name] = Linked(number, same.entity if same else number, same.canonical if same else name, name)
         by_key.setdefault(name_key, linked[name])
         by_loose.setdefault(name_loose, linked[name])
-        rows.append(
-            {
-                "id": number,
-                "namespace": space,
-                "entity": linked[name].entity,
-                "text": name,
-                "key": name_key,
-                "loose": name_loose,
-                "indexed": False,
-            }
-        )
+        rows.append({"id": number, "namespace": space, "entity": linked[name].entity, "indexed": False, **forms(name)})
     insert_all(connection, NameRow, rows)
     return linked, fresh
 
@@ -117,6 +107,9 @@ def mentions(connection: Connection, space: int, passage: str) -> list[Mention]:
         for _, _, _, name_key, name in fetch(connection, _BY_KEY, {"space": space, "forms": some}):
             canonical.setdefault(name_key, name)
     hits = [Mention(canonical[name_key], start, end) for name_key, start, end in places if name_key in canonical]
+    free = {passage[start:end] for name_key, start, end in places if name_key not in canonical and passage[start].isupper()}
+    loosely = dict(_step(connection, space, {name: loose(name) for name in free}, unique=True))
+    hits += [Mention(loosely[name].canonical, start, end) for _, start, end in places if (name := passage[start:end]) in loosely]
     chosen: list[Mention] = []
     taken: list[tuple[int, int]] = []
     for mention in sorted(hits, key=lambda m: (m.start - m.end, m.start)):

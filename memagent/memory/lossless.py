@@ -20,7 +20,7 @@ from memagent.errors import TransferError
 from memagent.memory import journal, linking, relations, tally
 from memagent.memory.database import chunks, insert_all, listed
 from memagent.memory.space import Space
-from memagent.memory.spelling import key, loose
+from memagent.memory.spelling import forms
 from memagent.memory.tables import ChangeRow, MoveRow, NameRow, PassageRow, ProvenanceRow, TripleRow
 from memagent.memory.values import Imported
 from memagent.memory.writing import digest
@@ -248,9 +248,8 @@ class _Reading:
         rows = []
         for line in self._of(_Name):
             if line.text not in exact:
-                forms = {"text": line.text, "key": key(line.text), "loose": loose(line.text)}
                 entity = entities.get(line.entity) or self.names[line.entity]
-                rows.append({"id": self.names[line.text], "namespace": self.space.number, "entity": entity, **forms, "indexed": False})
+                rows.append({"id": self.names[line.text], "namespace": self.space.number, "entity": entity, **forms(line.text), "indexed": False})
         insert_all(self.connection, NameRow, rows)
         return len(fresh)
 

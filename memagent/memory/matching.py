@@ -1,7 +1,7 @@
 """Queries to matches.
 
-A name that the memory knows is taken at its word: its triples are looked up, and if there are none, nothing is guessed. Only
-a name that nobody has ever written is replaced by near ones, as the paper has it (section 3): up to `ENTITIES` entities and
+A name that the memory knows is taken at its word, as is a part of it that only one person has: its triples are looked up, and if there
+are none, nothing is guessed. Only a name that nobody has ever written is replaced by near ones, as the paper has it (section 3): up to `ENTITIES` entities and
 `RELATIONS` relations by vector, pairs whose mean similarity is high enough, all their triples in one statement.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from memagent.memory import indexing, linking, relations
+from memagent.memory import indexing, linking, people, relations
 from memagent.memory.composition import DEPTH, Walk, ways
 from memagent.memory.rows import Moment, Row, moment, provenance_of, select_rows
 from memagent.memory.space import Space
@@ -46,11 +46,12 @@ def match(space: Space, query: Query, as_of: AsOf | None, limit: int) -> list[Ma
     """The triples that fit, best and newest first."""
     when = moment(as_of)
     with space.database.read() as connection:
-        linked = linking.find_one(connection, space.number, query.known)
+        meant = people.meant(space, connection, query.known)
         relation = relations.known(space, connection, query.relation)
-        if linked is not None and relation is not None:
-            return _matches(connection, _exact(space, connection, query, linked.entity, relation, when)[:limit])
-    entities = {linked.entity: 1.0} if linked is not None else _near_entities(space, query.known)
+        if meant and relation is not None:
+            exact = (_exact(space, connection, query, entity, relation, when) for entity in meant)
+            return _matches(connection, next(filter(None, exact), [])[:limit])
+    entities = dict.fromkeys(meant, 1.0) or _near_entities(space, query.known)
     names = {relation: 1.0} if relation is not None else dict(relations.nearest(space, query.relation))
     with space.database.read() as connection:
         return _matches(connection, _near(space, connection, query, entities, names, when)[:limit])
@@ -164,25 +165,27 @@ def _one_each(connection: Connection, rows: Sequence[Row]) -> Iterable[Triple]:
 def askable(space: Space, entity: str) -> list[Askable]:
     """What `match` would answer about that entity: stored relations first, then those that follow from them."""
     with space.database.read() as connection:
-        linked = linking.find_one(connection, space.number, entity)
-        if linked is None:
-            return []
-        when = moment(None)
-        found: dict[Askable, None] = {}
-        for name in _names(connection, "s", linked.entity, when):
-            found[Askable(name)] = None
-        for name in _names(connection, "o", linked.entity, when):
-            rule = space.ontology[name]
-            if rule.inverse:
-                found[Askable(rule.inverse)] = None
-            found[Askable(name) if rule.symmetric else Askable(name, inverse=True)] = None
-        for name in [asked.relation for asked in found if not asked.inverse]:
-            if inverse := space.ontology[name].inverse:
-                found[Askable(inverse, inverse=True)] = None
-        walk = Walk(space, connection, when)
-        for asked in _composable(space, {asked.relation for asked in found}):
-            if asked not in found and walk.composed((linked.entity,), asked.relation, backwards=asked.inverse).get(linked.entity):
-                found[asked] = None
+        meant = people.meant(space, connection, entity)
+        return list(dict.fromkeys(asked for number in meant for asked in _askable(space, connection, number)))
+
+
+def _askable(space: Space, connection: Connection, entity: int) -> list[Askable]:
+    when = moment(None)
+    found: dict[Askable, None] = {}
+    for name in _names(connection, "s", entity, when):
+        found[Askable(name)] = None
+    for name in _names(connection, "o", entity, when):
+        rule = space.ontology[name]
+        if rule.inverse:
+            found[Askable(rule.inverse)] = None
+        found[Askable(name) if rule.symmetric else Askable(name, inverse=True)] = None
+    for name in [asked.relation for asked in found if not asked.inverse]:
+        if inverse := space.ontology[name].inverse:
+            found[Askable(inverse, inverse=True)] = None
+    walk = Walk(space, connection, when)
+    for asked in _composable(space, {asked.relation for asked in found}):
+        if asked not in found and walk.composed((entity,), asked.relation, backwards=asked.inverse).get(entity):
+            found[asked] = None
     return list(found)
 
 

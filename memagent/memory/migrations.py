@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, insert, inspect, select, text
 from memagent.errors import ForeignFolder
 from memagent.memory import tally
 from memagent.memory.moments import now
+from memagent.memory.spelling import ends
 from memagent.memory.tables import ENDING, Base, CounterRow, MigrationRow
 
 ADVISORY = 0x6D656D61  # "mema": the number of a lock that only migrations take
@@ -37,10 +38,24 @@ def _tallies(connection: Connection) -> None:
         tally.recount(connection, number)
 
 
+def _words(connection: Connection) -> None:
+    held = {column["name"] for column in inspect(connection).get_columns("name")}
+    for name in ("first_word", "last_word"):
+        if name not in held:
+            connection.execute(text(f"ALTER TABLE name ADD COLUMN {name} TEXT"))
+        index = f"name_{name.removesuffix('_word')}"
+        connection.execute(text(f"CREATE INDEX IF NOT EXISTS {index} ON name (namespace, {name}) WHERE {name} IS NOT NULL"))
+    every = connection.execute(text("SELECT id, text FROM name WHERE first_word IS NULL")).all()
+    filled = [{"id": number, "first": words[0], "last": words[1]} for number, spelt in every if (words := ends(spelt))]
+    if filled:
+        connection.execute(text("UPDATE name SET first_word = :first, last_word = :last WHERE id = :id"), filled)
+
+
 MIGRATIONS: dict[str, Callable[[Connection], None]] = {
     "2026-11 first tables": _first_tables,
     "2026-11 erasures": _erasures,
     "2026-11 tallies": _tallies,
+    "2026-11 words": _words,
 }
 
 

@@ -1,9 +1,10 @@
-"""Names as people spell them, and the two normalised forms under which the store looks them up.
+"""Names as people spell them, and the normalised forms under which the store looks them up.
 
 `key`   the same name written otherwise: case, accents, punctuation, white space, "the", dots of abbreviations.
         "The  Beatles" = "beatles", "Besançon" = "besancon", "U.S." = "US", "Skłodowska-Curie" = "Sklodowska Curie".
 `loose` the same name with or without what is no part of it: titles, company forms, the order "Curie, Marie", spaces.
         "Dr. Ines Okafor" = "Ines Okafor", "Acme Inc." = "ACME", "J. R. Smith" = "J.R. Smith".
+`first`, `last` words of the key of a name that has several, without a title: "Ines" and "Okafor" of both.
 
 Digits and signs are never dropped: "Apollo 11" is not "Apollo 1-1", "-5" is not "5", "C++" is not "C".
 """
@@ -61,6 +62,20 @@ def loose(name: str) -> str:
     if not kept or (len(kept) == 1 and len(kept) < len(words) and not _FORM.match(words[-1])):
         kept = words
     return "".join(kept)
+
+
+def ends(name: str) -> tuple[str, str] | None:
+    """The first and the last word of a name of several, without titles; None for one word and for what has digits."""
+    plain = key(name)
+    words = plain.split()
+    kept = [word for word in words if not _TITLE.match(word)]
+    return (kept[0], kept[-1]) if kept and len(words) > 1 and not _DIGIT.search(plain) else None
+
+
+def forms(name: str) -> dict[str, str | None]:
+    """All forms of a name, as the store keeps them beside it."""
+    first, last = ends(name) or (None, None)
+    return {"text": name, "key": key(name), "loose": loose(name), "first_word": first, "last_word": last}
 
 
 def spans(text: str) -> Iterator[tuple[str, int, int]]:

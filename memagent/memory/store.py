@@ -14,7 +14,7 @@ from typing import Self
 
 from memagent.config import Settings
 from memagent.errors import InvalidInput, MemoryFault
-from memagent.memory import browsing, checkup, entities, forgetting, indexing, journal, linking, matching, relations, transfer, writing
+from memagent.memory import browsing, checkup, entities, forgetting, indexing, journal, matching, people, relations, transfer, writing
 from memagent.memory.embedding import Embedder, MiniLM
 from memagent.memory.home import Store, open_store
 from memagent.memory.rows import at
@@ -177,9 +177,9 @@ class Memory:
         return matching.askable(self._space, entity)
 
     def mentions(self, text: str) -> list[Mention]:
-        """The known entities that `text` names."""
+        """The known entities that `text` names; a person also by a part of the name that nobody else has."""
         with self._space.database.read() as connection:
-            return linking.mentions(connection, self._space.number, text)
+            return people.mentions(self._space, connection, text)
 
     def relation(self, name: str) -> str:
         """The canonical name of a relation."""

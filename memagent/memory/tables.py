@@ -73,7 +73,7 @@ class NamespaceRow(Base, table=True):
 
 
 class NameRow(Base, table=True):
-    """A name of an entity; `key` and `loose` are its normalised forms (`linking.py`), `indexed` whether its vector is in the index."""
+    """A name of an entity; `indexed`: whether its vector is in the index. The other fields are its forms (`spelling.py`)."""
 
     __tablename__ = "name"
     __table_args__ = (
@@ -81,6 +81,8 @@ class NameRow(Base, table=True):
         Index("name_key", "namespace", "key"),
         Index("name_loose", "namespace", "loose"),
         Index("name_entity", "entity"),
+        _part("name_first", "first_word IS NOT NULL", "namespace", "first_word"),
+        _part("name_last", "last_word IS NOT NULL", "namespace", "last_word"),
         _part("name_pending", "NOT indexed", "namespace"),
         _part("name_canonical", "id = entity", "namespace"),
     )
@@ -90,6 +92,8 @@ class NameRow(Base, table=True):
     text: str
     key: str
     loose: str
+    first_word: str | None = None
+    last_word: str | None = None
     indexed: bool = False
 
 

@@ -314,12 +314,15 @@ class Lessons:
         return alike.object if question.inverse else alike.subject
 
     def referred(self) -> Reading | None:
-        """As in "How old is she?": asked about the name before it, neither about the speaker nor about the pronoun."""
+        """As in "How old is she?": asked about the name before it, neither about the speaker nor about the pronoun; alone, about nobody."""
         question = self.teacher.question()
         referring = self.teacher.grammar.referring(question)
         if referring is None:
             return None
         text, pronoun = referring
+        if self.rng.random() < 0.25:
+            alone = locate(text, 0, pronoun)
+            return None if alone is None else Reading(text, (WHOLE, alone), asked=((0, NOTHING), (1, NOTHING)))
         query = self.teacher.query(question)
         whole, begin = laid_out(text, [query.known])
         name, pronoun_span = locate(whole, 0, query.known), locate(whole, begin, pronoun)
