@@ -226,7 +226,9 @@ def test_what_is_known_of_a_triple_beside_earlier_ones():
     def beside(*names, near=True):
         return step.features(-2.0, names, 0.0, {}, near)[5:]
 
-    assert step.features(-2.0, ("Bo", "residence", "Rome"), -0.5, {}, True)[:5] == (1.0, -5.0, -2.0, -0.5, 0.0)
+    assert step.features(-2.0, ("Bo", "residence", "Rome"), -0.5, {}, True)[:5] == (1.0, -5.0, -2.0, 0.0, 0.0)
+    even = step.features(-20.0, ("Bo", "residence", "Rome"), math.log(0.5), {decoding.NOTHING: -1.0}, True)
+    assert even[:5] == pytest.approx((1.0, -5.0, -12.0, 0.0, -1.0))
     assert beside("Bo", "residence", "Rome") == (1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     assert beside("anna", "employer", "Equinor") == (1.0, 1.0, 0.0, 0.0, 0.0, 0.0)
     assert beside("Anna Lund", "residence", "Oslo's port") == (1.0, 1.0, 0.0, 0.0, 0.0, 0.0)
@@ -251,6 +253,25 @@ def test_what_is_known_of_a_triple_beside_earlier_ones():
 def test_the_same_is_not_said_again_of_an_overlapping_stretch(text, found, names, again):
     sentence = decoding.Sentence(text, {}, frozenset(), "user", None, (), ())
     assert sentence.again(names, [found]) == again
+
+
+def test_a_surer_opinion_weighs_more_up_to_a_limit():
+    odds = [decoding._log_odds(math.log(p)) for p in (1e-9, 0.1, 0.9, 0.99, 1.0)]
+    assert odds == pytest.approx([-6.0, -2.197, 2.197, 4.595, 6.0], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("found", "names", "ends"),
+    [
+        (("Henrietta", "place of birth", "York"), ("Henrietta", "place of birth", "Nice"), True),
+        (("Henrietta", "place of birth", "York"), ("Carlo", "place of birth", "York"), False),
+        (("Ann", "pet", "Rex"), ("Ann", "pet", "Miso"), False),
+        (("Glim", "capital of", "Elbonia"), ("Drall", "capital of", "Elbonia"), True),
+    ],
+)
+def test_no_triple_ends_another_of_the_sentence(marks, found, names, ends):
+    search = decoding.WriteSearch(marks, default_ontology())
+    assert search._supersedes(names, [found]) == ends
 
 
 class BothWays:
@@ -301,7 +322,7 @@ def scored(monkeypatch):
 def test_a_triple_that_no_judge_would_keep_is_not_scored(random_model, few_triples, scored):
     """The second opinion holds it as unlikely as the judge asks; one pass a triple for the others."""
     fond = replace(YES, weights=(*SURE, 1.0, *[0.0] * (WRITES - 1)))
-    likeliest = fond.at_most((1.0, 0.0, 0.0, -1.0, *[0.0] * (WRITES - 1)))
+    likeliest = fond.at_most((1.0, 0.0, 0.0, decoding._log_odds(-1.0), *[0.0] * (WRITES - 1)))
     model = random_model(1, Limits(replace(fond, keep=likeliest + 1e-6)), Guesses())
     assert model.write(REQUESTS[0]) == []
     assert scored == []

@@ -209,7 +209,8 @@ def test_an_older_schema_is_brought_up_to_date(memory_home, memory_settings):
         memory.note_passage(Provenance("chat", "Well."))
         before = memory.count()
     with sqlite3.connect(memory_home / "memory.sqlite") as connection:
-        connection.executescript("DROP TABLE erasure; DROP INDEX triple_ending; DROP INDEX name_first; DROP INDEX name_last; DELETE FROM migration WHERE name > '2026-11 e';")
+        connection.executescript("DROP TABLE erasure; DROP INDEX triple_ending; DELETE FROM migration WHERE name > '2026-11 e';")
+        connection.executescript("DROP INDEX name_first; DROP INDEX name_last;")
         connection.execute("INSERT INTO migration VALUES ('2026-11 first tables', 0)")
         for column in ("triples", "entities", "passages"):
             connection.execute(f"ALTER TABLE namespace DROP COLUMN {column}")

@@ -247,4 +247,8 @@ def test_mentions_by_a_part_of_the_name(memory):
 def test_mentions_without_title_or_company_form(memory):
     memory.add([Triple("Dr. Petra Holm", "employer", "Acme Ltd."), Triple("The Lantern", "owned by", "Mr. Wu")])
     said = "Does Petra Holm still work at Acme? Who is Wu?"
-    assert [(said[m.start : m.end], m.name) for m in memory.mentions(said)] == [("Petra Holm", "Dr. Petra Holm"), ("Acme", "Acme Ltd."), ("Wu", "Mr. Wu")]
+    assert [(said[m.start : m.end], m.name) for m in memory.mentions(said)] == [
+        ("Petra Holm", "Dr. Petra Holm"),
+        ("Acme", "Acme Ltd."),
+        ("Wu", "Mr. Wu"),
+    ]

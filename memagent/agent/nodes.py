@@ -102,7 +102,7 @@ def draft_node(state: State, runtime: Runtime[Context]) -> Command[Literal["reca
     ids = state.get("ids") or model.prompt(turns)
     asked = [parse_query(text) for text in state.get("asked", [])]
     room = len(asked) < settings.max_reads
-    texts = [text for who, text in turns[-3:] if who == state["speaker"]]
+    texts = [text for who, text in turns if who == state["speaker"]]
     now = scope(context.memory, texts, [*state.get("found", []), state["speaker"]], asked, state.get("topics", []))
     askable, entities = (now.askable, now.entities) if room else ((), ())
     request = DraftRequest(

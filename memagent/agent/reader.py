@@ -20,9 +20,7 @@ class Scope:
     askable: tuple[Query, ...]
 
 
-def scope(
-    memory: Memory, texts: Sequence[str], also: Sequence[str], asked: Iterable[Query] = (), topics: Sequence[str] = ()
-) -> Scope:
+def scope(memory: Memory, texts: Sequence[str], also: Sequence[str], asked: Iterable[Query] = (), topics: Sequence[str] = ()) -> Scope:
     """The scope of a turn: the names in `also`, entities named in `texts` (spelt as there), then `topics`; what was asked is left out."""
     named = [text[m.start : m.end] for text in texts for m in memory.mentions(text)]
     entities = tuple(dict.fromkeys([*also, *reversed(named), *topics]))[:MAX_ENTITIES]

@@ -249,7 +249,9 @@ class _Reading:
         for line in self._of(_Name):
             if line.text not in exact:
                 entity = entities.get(line.entity) or self.names[line.entity]
-                rows.append({"id": self.names[line.text], "namespace": self.space.number, "entity": entity, **forms(line.text), "indexed": False})
+                rows.append(
+                    {"id": self.names[line.text], "namespace": self.space.number, "entity": entity, **forms(line.text), "indexed": False}
+                )
         insert_all(self.connection, NameRow, rows)
         return len(fresh)
 

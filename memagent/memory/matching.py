@@ -1,8 +1,8 @@
 """Queries to matches.
 
-A name that the memory knows is taken at its word, as is a part of it that only one person has: its triples are looked up, and if there
-are none, nothing is guessed. Only a name that nobody has ever written is replaced by near ones, as the paper has it (section 3): up to `ENTITIES` entities and
-`RELATIONS` relations by vector, pairs whose mean similarity is high enough, all their triples in one statement.
+A name that the memory knows is taken at its word, as is a part of it that only one person has: its triples are looked up, and if
+there are none, nothing is guessed. Only a name that nobody has ever written is replaced by near ones, as the paper has it (section 3): up
+to `ENTITIES` entities and `RELATIONS` relations by vector, pairs whose mean similarity is high enough, all their triples in one statement.
 """
 
 from __future__ import annotations

@@ -133,15 +133,16 @@ class Judge:
         return self.probability(features) if self.weights[2] >= 0.0 else 1.0
 
 
-# Features of a write: 1, log P(a triple comes here), log P(its names), the scorer's log P(the fact) and log P(nothing); whether it is a
-# later triple, has a name that is a part of an earlier one's or has one for its part, has the names of an earlier one, has the object
+# Features of a write: 1, log P(a triple comes here), log P(its names), the scorer's log-odds of the fact and log P(nothing); whether it is
+# a later triple, has a name that is a part of an earlier one's or has one for its part, has the names of an earlier one, has the object
 # of an earlier one of the same relation, of another relation; and whether only the context has its subject.
 WRITE_JUDGE = Judge((2.0, 1.0, 0.5, 0.3, -0.2, 0.0, -2.0, -1.0, -0.5, -0.5, -1.0))
 UNLIKELY_NAMES = -12.0  # the least log-probability of names and relation that counts where there is a second opinion: of less the language
 # model says no more than that it does not know them
+SUREST = 6.0  # log-odds of the scorer beyond which it is not believed
 UNLIKELY_NEXT = -5.0  # the least log-probability of a further triple that counts: a small model is surer that a list ends than right
-# Features of a read: 1, log P(a call opens), log share of the query, the scorer's log P(relation), log P(nothing), distance to the best,
-# and whether something was answered already.
+# Features of a read: 1, log P(a call opens), log share of the query, the scorer's log-odds of the relation, log P(nothing), distance to the
+# best, and whether something was answered already.
 READ_JUDGE = Judge((2.0, 0.5, 1.0, 0.2, -0.1, 0.3, 0.0))
 PAIRS = 60  # pairs of names, the likeliest of the second opinion, that are tried
 RELATIONS = 8  # of each pair, the likeliest of the second opinion
@@ -220,7 +221,7 @@ class Step:
             1.0,
             max(UNLIKELY_NEXT, self.coming),
             max(UNLIKELY_NAMES, logprob) if opinions else logprob,
-            opinion,
+            _log_odds(opinion) if opinions else 0.0,
             opinions.get(NOTHING, 0.0),
             float(bool(self.found)),
             float(any(_within(name, other) for name in (subject, target) for s, _, o in self.found for other in (s, o))),
@@ -308,16 +309,23 @@ class WriteSearch:
         return (target, turned, subject) if turned else None
 
     def _allowed(self, names: Names, sentence: Sentence, step: Step) -> bool:
-        """Whether a triple of these names is new, about this sentence, and of kinds that its relation has."""
+        """Whether a triple of these names is new, of this sentence, of kinds that its relation has, and leaves what was found standing."""
         subject, relation, target = names
         link = self.ontology[relation]
+        ways = [way for way in (names, self._turned(names)) if way]
         return (
-            not any(way in step.found or sentence.again(way, step.found) for way in (names, self._turned(names)) if way)
+            not any(way in step.found or sentence.again(way, step.found) or self._supersedes(way, step.found) for way in ways)
             and (sentence.near(subject) or target in sentence.here)
             and _apart(subject, target)
             and may_be_subject(subject, link, sentence.speaker)
             and may_be_object(target, link, sentence.speaker)
         )
+
+    def _supersedes(self, names: Names, found: Iterable[Names]) -> bool:
+        """Whether a triple would end one of `found` in the memory: nobody is born in two places."""
+        one, inverse_one = self.ontology.one_valued(names[1])
+        same = [(subject, target) for subject, relation, target in found if relation == names[1]]
+        return any((one and subject == names[0]) or (inverse_one and target == names[2]) for subject, target in same)
 
     def _hoped(self, scorer: Scorer, sentence: Sentence, step: Step) -> list[Candidate]:
         """What the second opinion thinks likely and the judge could let pass, scored by the language model."""
@@ -361,6 +369,11 @@ class WriteSearch:
 
 def _opinion(table: Mapping[str, float], relation: str) -> float:
     return table.get(relation, UNFITTED) if table else 0.0
+
+
+def _log_odds(logprob: float) -> float:
+    """A log-probability as a judge weighs it: .99 says more than .9, which log-probabilities hide; no surer than `SUREST`."""
+    return max(-SUREST, min(SUREST, logprob - math.log(max(1e-9, -math.expm1(min(-1e-9, logprob))))))
 
 
 def _apart(one: str, other: str) -> bool:
@@ -462,7 +475,8 @@ class ReadSearch:
         def features(query: Query, score: float) -> tuple[float, ...]:
             table = opinions.get(query.known, {})
             nothing = table.get((NOTHING, False), 0.0)
-            return (1.0, opening, score - every_score, _asked(table, query), nothing, score - most, float(bool(answers)))
+            asked_for = _log_odds(_asked(table, query)) if table else 0.0
+            return (1.0, opening, score - every_score, asked_for, nothing, score - most, float(bool(answers)))
 
         opinion = _asked(opinions.get(wished.known, {}), wished)
         wish = self.judge.rank(features(wished, most))  # a probability too, but a `Recorder` takes note of what is chosen only

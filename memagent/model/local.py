@@ -32,6 +32,7 @@ from memagent.model.int8 import fast_here, in_int8
 from memagent.model.marks import Marks, mark_ids
 from memagent.model.opinions import FittedScorer, RelationScorer
 from memagent.model.pool import CachePool, Entry
+from memagent.model.replies import bare, says
 from memagent.model.seam import Draft, DraftRequest, WriteRequest
 from memagent.model.tree import Scored, score_paths
 from memagent.ontology import Ontology, default_ontology
@@ -198,8 +199,8 @@ class LocalModel:
                 wished = choice.wished
                 in_vain = [self.marks.read_open, *(self._reads.tokens(wished) if wished else (self.marks.read_answer,)), self.marks.close]
             said = self._say(ids + in_vain, request)
-            if request.answers and not in_vain and not _names_all(self.marks.plain(said), request.answers):
-                said = [*self.marks.text(f"{_listed(request.answers)}."), self.marks.end]
+            if request.answers and not in_vain and not self._says(self.marks.plain(said), request):
+                said = [*self.marks.text(bare(request.answers)), self.marks.end]
             return Draft((*in_vain, *said), self.marks.plain(said), asked_in_vain=bool(in_vain), confidence=choice.confidence)
 
     def _in_vain(self, choice: ReadChoice, request: DraftRequest) -> bool:
@@ -214,6 +215,11 @@ class LocalModel:
         if request.answers:
             return choice.opening >= WISHED_AGAIN and wishes and choice.opinion >= math.log(WISHED_AGAIN)
         return choice.opening >= WISHED or wishes
+
+    def _says(self, reply: str, request: DraftRequest) -> bool:
+        """Whether the model's words are a reply with what the memory answered last."""
+        last = request.asked[-1] if request.asked else None
+        return says(reply, last, request.answers, request.speaker, self._reads.ontology, self._reads.second)
 
     def answered(self, answers: Sequence[str]) -> list[int]:
         """The answers and the end of the call."""
@@ -259,16 +265,6 @@ class LocalModel:
         entry.ids = list(ids)
         self.pool.put(key, entry)
         return entry, torch.log_softmax(output.logits[0, -1].float(), dim=-1)
-
-
-def _names_all(text: str, answers: Sequence[str]) -> bool:
-    """Whether the model's words hold what the memory answered; a reply that misspells an answer is not one."""
-    said = text.casefold()
-    return all(answer.casefold() in said for answer in answers)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 class PrefixScorer:

@@ -23,7 +23,7 @@ Asked = tuple[str, bool]  # relation, and whether its subject is asked for
 Span = tuple[int, int]
 Layer = tuple[Vectors, Vectors]  # weight (out, in), bias (out,)
 WHOLE: Span = (0, 0)  # the token before the text stands for the speaker, who has no span
-SUBJECTS, OBJECTS = 6, 10  # spans of a sentence that are tried on either side
+SUBJECTS, OBJECTS = 8, 14  # spans of a sentence that are tried on either side
 
 
 class Stated(Protocol):

@@ -35,6 +35,7 @@ KEEPS = tuple(k / 20 for k in range(2, 15))
 SAID_AGAIN = 0.75  # weight of recall against precision where somebody talks: what is missed can be said again, what is wrong stays
 WRONG = 2  # triples of a sentence, after which its others are left out
 WRONG_OF_TEXT = 4  # the same in documents, of whose sentences not all that they state is annotated
+ASKING = 0.1  # share of what somebody says that only asks: of it nothing is to be written
 BESIDE = 0.4  # share of the sentences before which another one is talked of
 STRANGE = 0.5  # share of the questions after another one's fact that are about one whom the memory does not know
 DISTRACTORS = 6  # other queries that the memory could answer
@@ -93,6 +94,8 @@ def write_decisions(model: LocalModel, seed: int, count: int, judge: Judge) -> l
 
 def _spoken(teacher: Teacher) -> tuple[list[str], Told, str]:
     """A situation in which somebody speaks."""
+    if teacher.rng.random() < ASKING:
+        return [], Told(teacher.question().text, ()), SPEAKER
     while True:
         context, told, speaker = teacher.situation()
         if speaker is not None:
