@@ -19,7 +19,7 @@ _NO_END = re.compile(
     r"\b(?:[A-Z]|Dr|Mr|Mrs|Ms|Prof|St|Sr|Jr|Gen|Col|Sgt|Capt|Lt|Rev|Hon|Gov|Sen|vs|etc|e\.g|i\.e|cf|approx|ca|Mt|Ft|Ave|Blvd|Dept|Univ"
     r"|b|d|a\.m|p\.m)\.$"
 )
-_NUMBERED = re.compile(r"\b(?:[Nn]o|[Nn]r|[Vv]ol|[Ff]ig|pp?)\.$")  # no end before a number
+_NUMBERED = re.compile(r"\b(?:No|Nr|Vol|Fig)\.$")  # no end before a number
 
 
 @dataclass(frozen=True, slots=True)

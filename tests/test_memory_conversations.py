@@ -77,3 +77,11 @@ def test_a_backup_that_was_broken_off_is_no_memory(memory, memory_settings, tmp_
     with Memory.open(tmp_path / "copy", settings=memory_settings, embedder=CharacterEmbedder()) as copy:
         assert copy.triples() == [LIVES]
         assert copy.doctor().ok
+
+
+def test_a_conversation_in_which_only_a_part_of_the_name_was_said_goes_too(agent):
+    agent.memory.add([Triple("Anna Lund", "residence", "Oslo")])
+    agent.reply("What did Anna say?", thread="one")
+    agent.reply("Hello there.", thread="two")
+    assert agent.forget("Anna Lund", with_conversations=True).conversations == ("default/one",)
+    assert agent.conversations_naming(["Anna"]) == []

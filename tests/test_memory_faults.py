@@ -204,6 +204,7 @@ def test_an_older_schema_is_brought_up_to_date(memory_home, memory_settings):
                 Triple("Anna", "likes", "tea"),
                 Triple("Anna", "job", "baker", valid_to="2999"),
                 Triple("Anna", "job", "cook", valid_to="1999"),
+                Triple("Anna Lund", "residence", "Oslo"),
             ]
         )
         memory.note_passage(Provenance("chat", "Well."))
@@ -218,8 +219,10 @@ def test_an_older_schema_is_brought_up_to_date(memory_home, memory_settings):
             connection.execute(f"ALTER TABLE name DROP COLUMN {column}")
     connection.close()
     with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
-        assert memory.count() == before == Counts(2, 4, 2, 1)
+        assert memory.count() == before == Counts(3, 6, 3, 1)
+        assert [match.answer for match in memory.match(Query("Lund", "residence", None))] == ["Oslo"]
         memory.forget("Anna")
+        memory.forget("Anna Lund")
         assert memory.count() == Counts(passages=1)
         assert memory.doctor().ok
 

@@ -143,3 +143,11 @@ def test_more_than_a_page_is_forgotten(memory):
     report = memory.forget("Anna")
     assert (report.triples, len(report.entities), report.passages) == (6000, 6001, 6000)
     assert memory.count().entities == memory.count().passages == 0
+
+
+def test_the_report_names_who_is_still_meant_by_the_name(memory):
+    memory.add([Triple("Anna Lund", "residence", "Oslo"), Triple("Anna", "pet", "Rex")])
+    assert memory.short_names("Anna Lund") == ("Anna", "Lund")
+    assert memory.forget("Lund").also_named == ("Anna Lund",)  # nothing has just that name
+    assert memory.forget("Anna Lund").also_named == ("Anna",)
+    assert memory.forget("Lund") == ForgetReport()

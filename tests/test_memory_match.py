@@ -252,3 +252,43 @@ def test_mentions_without_title_or_company_form(memory):
         ("Acme", "Acme Ltd."),
         ("Wu", "Mr. Wu"),
     ]
+
+
+def test_what_is_no_proper_name_has_no_parts(memory):
+    memory.add([Triple("my sister", "residence", "Oslo"), Triple("Anna's Mum", "residence", "Rome"), Triple("Rex Harrison", "age", "60")])
+    memory.add([Triple("user", "pet", "Rex"), Triple("Sammy Davis Jr.", "residence", "Reno")])
+    assert answers(memory, "My", "residence", None) == answers(memory, "sister", "residence", None) == []
+    assert answers(memory, "Anna", "residence", None) == answers(memory, "jr", "residence", None) == []
+    assert answers(memory, "Rex", "age", None) == []  # he is a dog, and known
+    assert answers(memory, "Davis", "residence", None) == ["Reno"]
+    assert memory.mentions("where does my brother live?") == []
+
+
+def test_words_run_together_are_no_mention(memory):
+    memory.add([Triple("Iran", "capital", "Tehran"), Triple("Togo", "capital", "Lomé")])
+    assert memory.mentions("I ran five miles. To go there took an hour.") == []
+    memory.add([Triple("Marie Curie", "residence", "Paris")])
+    assert [m.name for m in memory.mentions("The Curie family")] == ["Marie Curie"]
+
+
+def test_a_new_relation_makes_nobody_less_of_a_person(memory_home, memory_settings):
+    settings = memory_settings.model_copy(update={"ontology": "open"})
+    with Memory.open(memory_home, settings=settings, embedder=CharacterEmbedder()) as memory:
+        memory.add([Triple("Anna Lund", "age", "34"), Triple("Anna Lund", "zodiac sign", "Leo")])
+        assert answers(memory, "Anna", "age", None) == ["34"]
+
+
+def test_parts_of_names_stay_in_their_namespace(memory_home, memory_settings):
+    with Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()) as memory:
+        memory.add([Triple("Anna Lund", "residence", "Oslo")])
+    with Memory.open(memory_home, namespace="other", settings=memory_settings, embedder=CharacterEmbedder()) as memory:
+        memory.add([Triple("Anna Berg", "residence", "Moss")])
+        assert answers(memory, "Anna", "residence", None) == ["Moss"]
+        assert answers(memory, "Lund", "residence", None) == []
+
+
+def test_a_word_of_very_many_names_is_nobodys(memory):
+    memory.add([Triple(f"Anna Lund{letter}", "country", "Norway") for letter in "abcdefghijklmnopqrstuvwxyz"])
+    memory.add([Triple("Anna Berg", "residence", "Moss")])
+    assert answers(memory, "Anna", "residence", None) == []
+    assert answers(memory, "Berg", "residence", None) == ["Moss"]

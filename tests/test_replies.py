@@ -38,6 +38,7 @@ def test_a_reply_that_misspells_or_leaves_out_an_answer_is_none():
     assert not says("Emil is eleven.", AGE, ("seven",), "user", ONTOLOGY, None)
     assert says("Emil is seven.", AGE, ("seven",), "user", ONTOLOGY, None)
     assert not says("Emil is seven.", AGE, ("seven", "8"), "user", ONTOLOGY, None)
+    assert not says("Emil is seventeen.", AGE, ("seven",), "user", ONTOLOGY, None)
 
 
 @pytest.mark.parametrize(("reply", "right"), [
@@ -61,6 +62,7 @@ def test_a_fact_may_be_said_from_its_other_side():
 def test_mine_is_yours_in_a_reply_and_of_the_speaker_nothing_is_asked():
     second = Believing(("your friend", "sister", "Zoe"), 0.97)
     assert says("Your friend's sister is Zoe.", SISTER, ("Zoe",), "user", ONTOLOGY, second)
+    assert says("Your friend's sister is Zoe.", Query("My friend", "sister", None), ("Zoe",), "user", ONTOLOGY, second)
     assert says("You live in Oslo.", Query("user", "residence", None), ("Oslo",), "user", ONTOLOGY, second)
 
 
@@ -70,4 +72,5 @@ def test_what_the_second_opinion_has_not_learnt_it_does_not_refuse():
 
 
 def test_answers_alone():
+    assert bare(["Acme Ltd."]) == "Acme Ltd."
     assert (bare(["Oslo"]), bare(["Oslo", "Rome", "Glim"])) == ("Oslo.", "Oslo, Rome and Glim.")

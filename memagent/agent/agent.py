@@ -149,7 +149,8 @@ class Agent:
         A triple was said where both its subject and its object were.
         """
         ends = (what,) if isinstance(what, str) else (what.subject, what.object)
-        said = [set(self.conversations_naming((name, *self.memory.names(name)))) for name in ends]
+        names = [(name, *self.memory.names(name), *self.memory.short_names(name)) for name in ends]
+        said = [set(self.conversations_naming(some)) for some in names]
         report = replace(self.memory.forget(what), conversations=tuple(sorted(set.intersection(*said))))
         if with_conversations:
             for thread in report.conversations:

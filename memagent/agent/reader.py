@@ -21,8 +21,10 @@ class Scope:
 
 
 def scope(memory: Memory, texts: Sequence[str], also: Sequence[str], asked: Iterable[Query] = (), topics: Sequence[str] = ()) -> Scope:
-    """The scope of a turn: the names in `also`, entities named in `texts` (spelt as there), then `topics`; what was asked is left out."""
-    named = [text[m.start : m.end] for text in texts for m in memory.mentions(text)]
+    """The scope of a turn: the names in `also`, entities named in `texts` (spelt as last there), then `topics`; without what was asked."""
+    mentioned = [(m.name, text[m.start : m.end]) for text in texts for m in memory.mentions(text)]
+    latest = dict(mentioned)  # one spelling each: "Anna" if the question has that, "Anna Lund" if that
+    named = [latest[name] for name, _ in mentioned]
     entities = tuple(dict.fromkeys([*also, *reversed(named), *topics]))[:MAX_ENTITIES]
     done = set(asked)
     queries = [q for name in entities for a in memory.askable(name) if (q := a.query(name)) not in done]

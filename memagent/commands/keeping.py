@@ -48,7 +48,7 @@ def forget(args: argparse.Namespace, settings: Settings) -> Outcome:
     }
     lines = [f"Erased {_held(report.triples, len(report.entities), report.passages)}."]
     if report.also_named:
-        lines.append(visible(f"Still there, with that name in theirs: {', '.join(report.also_named)}"))
+        lines.append(visible(f"Still there, with that name in theirs or meant by it: {', '.join(report.also_named)}"))
     if report.conversations:
         done = "Erased with it" if args.with_conversations else "Said in (--with-conversations erases these too)"
         lines.append(visible(f"{done}: {', '.join(report.conversations)}"))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, text
 
-from memagent.memory import indexing, journal, linking, relations, tally
+from memagent.memory import indexing, journal, linking, people, relations, tally
 from memagent.memory.database import chunks, fetch, insert_all, listed
 from memagent.memory.names import KINDS
 from memagent.memory.rows import OF_ENTITY, select_rows
@@ -64,19 +64,21 @@ def forget(space: Space, what: str | Triple) -> ForgetReport:
     with space.database.write() as connection:
         ids = journal.fresh_ids(connection)
         change = next(ids)
+        others: tuple[str, ...] = ()
         if isinstance(what, Triple):
             erased = _triples(space, connection, _versions(space, connection, what))
         else:
             linked = linking.find_one(connection, space.number, what)
+            others = people.others_meant(space, connection, what, linked.entity if linked else None)
             erased = _Erased() if linked is None else _entity(space, connection, linked.entity)
         if not erased.triples and not erased.names and not erased.passages:
-            return ForgetReport()
+            return ForgetReport(also_named=others)
         _relations(space, connection, erased)
         _journal(space, connection)
         journal.note(connection, space.number, change, "forget")
         tally.recount(connection, space.number)
         _asides(space, connection, erased.wanted)
-        also = _also_named(space, connection, erased.wanted)
+        also = tuple(dict.fromkeys([*_also_named(space, connection, erased.wanted), *others]))
         _to_finish(space, connection, change, erased)
     finish(space)
     return ForgetReport(erased.triples, tuple(erased.entities), len(erased.passages), len(erased.redacted), also)

@@ -107,8 +107,10 @@ def mentions(connection: Connection, space: int, passage: str) -> list[Mention]:
         for _, _, _, name_key, name in fetch(connection, _BY_KEY, {"space": space, "forms": some}):
             canonical.setdefault(name_key, name)
     hits = [Mention(canonical[name_key], start, end) for name_key, start, end in places if name_key in canonical]
-    free = {passage[start:end] for name_key, start, end in places if name_key not in canonical and passage[start].isupper()}
-    loosely = dict(_step(connection, space, {name: loose(name) for name in free}, unique=True))
+    written_small = passage == passage.lower()
+    free = {passage[i:j] for name_key, i, j in places if name_key not in canonical and (written_small or passage[i].isupper())}
+    same = _step(connection, space, {name: loose(name) for name in free}, unique=True)
+    loosely = {name: linked for name, linked in same if _share_words(name, linked.spelt)}
     hits += [Mention(loosely[name].canonical, start, end) for _, start, end in places if (name := passage[start:end]) in loosely]
     chosen: list[Mention] = []
     taken: list[tuple[int, int]] = []
@@ -117,6 +119,12 @@ def mentions(connection: Connection, space: int, passage: str) -> list[Mention]:
             taken.append((mention.start, mention.end))
             chosen.append(mention)
     return sorted(chosen, key=lambda m: m.start)
+
+
+def _share_words(one: str, other: str) -> bool:
+    """Whether one name is some words of the other: "I ran" is not "Iran"."""
+    words, others = set(key(one).split()), set(key(other).split())
+    return words <= others or others <= words
 
 
 def _step(connection: Connection, space: int, keys: dict[str, str], *, unique: bool) -> Iterator[tuple[str, Linked]]:

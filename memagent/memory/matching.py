@@ -46,15 +46,19 @@ def match(space: Space, query: Query, as_of: AsOf | None, limit: int) -> list[Ma
     """The triples that fit, best and newest first."""
     when = moment(as_of)
     with space.database.read() as connection:
-        meant = people.meant(space, connection, query.known)
         relation = relations.known(space, connection, query.relation)
-        if meant and relation is not None:
-            exact = (_exact(space, connection, query, entity, relation, when) for entity in meant)
-            return _matches(connection, next(filter(None, exact), [])[:limit])
-    entities = dict.fromkeys(meant, 1.0) or _near_entities(space, query.known)
+        meant: list[int] = []
+        for entity in people.meant(space, connection, query.known):
+            meant.append(entity)
+            if relation is not None and (exact := _exact(space, connection, query, entity, relation, when)):
+                return _matches(connection, exact[:limit])
+    if meant and relation is not None:
+        return []
+    candidates = [{entity: 1.0} for entity in meant] or [_near_entities(space, query.known)]
     names = {relation: 1.0} if relation is not None else dict(relations.nearest(space, query.relation))
     with space.database.read() as connection:
-        return _matches(connection, _near(space, connection, query, entities, names, when)[:limit])
+        found = (_near(space, connection, query, entities, names, when) for entities in candidates)
+        return _matches(connection, next(filter(None, found), [])[:limit])
 
 
 def _exact(space: Space, connection: Connection, query: Query, entity: int, relation: str, when: Moment) -> list[_Found]:
@@ -165,7 +169,7 @@ def _one_each(connection: Connection, rows: Sequence[Row]) -> Iterable[Triple]:
 def askable(space: Space, entity: str) -> list[Askable]:
     """What `match` would answer about that entity: stored relations first, then those that follow from them."""
     with space.database.read() as connection:
-        meant = people.meant(space, connection, entity)
+        meant = list(people.meant(space, connection, entity))
         return list(dict.fromkeys(asked for number in meant for asked in _askable(space, connection, number)))
 
 

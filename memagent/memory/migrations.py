@@ -16,6 +16,7 @@ from memagent.memory.moments import now
 from memagent.memory.spelling import ends
 from memagent.memory.tables import ENDING, Base, CounterRow, MigrationRow
 
+_SOME_NAMES = "SELECT id, text FROM name WHERE id > :after ORDER BY id LIMIT 5000"
 ADVISORY = 0x6D656D61  # "mema": the number of a lock that only migrations take
 
 
@@ -43,12 +44,15 @@ def _words(connection: Connection) -> None:
     for name in ("first_word", "last_word"):
         if name not in held:
             connection.execute(text(f"ALTER TABLE name ADD COLUMN {name} TEXT"))
-        index = f"name_{name.removesuffix('_word')}"
-        connection.execute(text(f"CREATE INDEX IF NOT EXISTS {index} ON name (namespace, {name}) WHERE {name} IS NOT NULL"))
-    every = connection.execute(text("SELECT id, text FROM name WHERE first_word IS NULL")).all()
-    filled = [{"id": number, "first": words[0], "last": words[1]} for number, spelt in every if (words := ends(spelt))]
-    if filled:
-        connection.execute(text("UPDATE name SET first_word = :first, last_word = :last WHERE id = :id"), filled)
+    after = 0
+    while some := connection.execute(text(_SOME_NAMES), {"after": after}).all():
+        filled = [{"id": number, "first": words[0], "last": words[1]} for number, spelt in some if (words := ends(spelt))]
+        if filled:
+            connection.execute(text("UPDATE name SET first_word = :first, last_word = :last WHERE id = :id"), filled)
+        after = some[-1][0]
+    for name in ("first", "last"):
+        where = f"ON name (namespace, {name}_word) WHERE {name}_word IS NOT NULL"
+        connection.execute(text(f"CREATE INDEX IF NOT EXISTS name_{name} {where}"))
 
 
 MIGRATIONS: dict[str, Callable[[Connection], None]] = {

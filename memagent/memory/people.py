@@ -1,64 +1,82 @@
 """People by a part of their name: told of "Anna Lund", the memory is asked about "Anna".
 
-For reading only, and only people: "Oslo" is no short form of "University of Oslo". Who is a person is known from what the memory says of
-them: they live somewhere, or are somebody's sister. A part that two people share names neither.
+Only where something is asked, or where a text names whom a pronoun may stand for: what is written is linked by spelling alone. And only
+people: "Oslo" is no short form of "University of Oslo". Who is a person is known from what the memory says of them now: they live
+somewhere, or are somebody's sister. A part that two people share names neither.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from sqlalchemy import Connection
 
 from memagent.memory import linking
-from memagent.memory.database import chunks, fetch
+from memagent.memory.database import fetch
 from memagent.memory.space import Space
 from memagent.memory.spelling import ends, key, spans
 from memagent.memory.values import Mention
 
 PERSON = "person"
-MANY = 20  # entities with a word in common, of which it is not looked up which are people: it will not be one alone
+MANY = 20  # things that have a word in common: of more it is not looked up who is a person
+SAID = 1000  # triples from whose relations it is told whether something is a person
 
 _BY_WORD = """
-SELECT n.first_word, c.id, c.text FROM name n JOIN name c ON c.id = n.entity WHERE n.namespace = :space AND n.first_word IN :words
-UNION
-SELECT n.last_word, c.id, c.text FROM name n JOIN name c ON c.id = n.entity WHERE n.namespace = :space AND n.last_word IN :words"""
+SELECT DISTINCT x.entity FROM (
+    SELECT entity FROM name WHERE namespace = :space AND first_word = :word
+    UNION ALL SELECT entity FROM name WHERE namespace = :space AND last_word = :word) x
+LIMIT :most"""
 _SAID = """
-SELECT DISTINCT n.entity, r.name, 0 FROM name n JOIN triple t ON t.subject = n.id JOIN relation r ON r.id = t.relation
-WHERE n.entity IN :entities AND t.retracted_at IS NULL
-UNION
-SELECT DISTINCT n.entity, r.name, 1 FROM name n JOIN triple t ON t.object = n.id JOIN relation r ON r.id = t.relation
-WHERE n.entity IN :entities AND t.retracted_at IS NULL"""
+SELECT DISTINCT r.name, x.is_object FROM (
+    SELECT a.relation, 0 AS is_object FROM (
+        SELECT t.relation FROM name n JOIN triple t ON t.subject = n.id WHERE n.entity = :entity AND t.retracted_at IS NULL LIMIT :most) a
+    UNION ALL SELECT b.relation, 1 FROM (
+        SELECT t.relation FROM name n JOIN triple t ON t.object = n.id WHERE n.entity = :entity AND t.retracted_at IS NULL LIMIT :most) b) x
+JOIN relation r ON r.id = x.relation"""
+_NAMES = "SELECT id, text FROM name WHERE id IN :entities"
 
 
-def by_part(space: Space, connection: Connection, words: Iterable[str]) -> dict[str, tuple[int, str]]:
-    """Of keys of single words those that are the first or last one of one person's name only: the entity and its canonical name."""
-    found: defaultdict[str, dict[int, str]] = defaultdict(dict)
-    for some in chunks(words):
-        for word, entity, canonical in fetch(connection, _BY_WORD, {"space": space.number, "words": some}):
-            found[word][entity] = canonical
-    few = {word: named for word, named in found.items() if len(named) <= MANY}
-    people = _people(space, connection, {entity for named in few.values() for entity in named})
-    persons = {word: [(entity, name) for entity, name in named.items() if entity in people] for word, named in few.items()}
-    return {word: one for word, (one, *others) in ((word, each) for word, each in persons.items() if each) if not others}
+def by_part(space: Space, connection: Connection, words: Iterable[str]) -> dict[str, int]:
+    """Of keys of single words those that are the first or last one of one person's name only, with that entity."""
+    found: dict[str, int] = {}
+    for word in dict.fromkeys(words):
+        named = fetch(connection, _BY_WORD, {"space": space.number, "word": word, "most": MANY + 1})
+        people = [entity for (entity,) in named if len(named) <= MANY and is_person(space, connection, entity)]
+        if len(people) == 1:
+            found[word] = people[0]
+    return found
 
 
-def meant(space: Space, connection: Connection, name: str) -> list[int]:
+def is_person(space: Space, connection: Connection, entity: int) -> bool:
+    """Whether the memory says what is said of people only, or what may be said of them and nothing that may not."""
+    said = fetch(connection, _SAID, {"entity": entity, "most": SAID})
+    kinds = [space.ontology[relation].range if is_object else space.ontology[relation].domain for relation, is_object in said]
+    declared = [some for some in kinds if some]
+    return (PERSON,) in declared or (bool(declared) and all(PERSON in some for some in declared))
+
+
+def meant(space: Space, connection: Connection, name: str) -> Iterator[int]:
     """The entities that a name may stand for where something is asked, the likeliest first: it, and the person of whom it is a part.
 
-    Of a person's whole name also the entity of its first or last word, if that is a person's and nobody else has the word.
+    Of a person's whole name also the entity of its first or last word, if that is a person and nobody else has the word.
     """
     linked = linking.find_one(connection, space.number, name)
-    words = {key(name)} if " " not in key(name) else set(ends(name) or ())
-    of_part = by_part(space, connection, words)
-    if linked is None:
-        return [entity for word, (entity, _) in of_part.items() if word == key(name)]
-    if key(name) in of_part:
-        return list(dict.fromkeys([linked.entity, of_part[key(name)][0]]))
-    shorter = linking.find(connection, space.number, [word for word, (entity, _) in of_part.items() if entity == linked.entity])
-    people = _people(space, connection, {short.entity for short in shorter.values()})
-    return list(dict.fromkeys([linked.entity, *(short.entity for short in shorter.values() if short.entity in people)]))
+    if linked is not None:
+        yield linked.entity
+    if " " not in key(name):
+        (whole,) = by_part(space, connection, [key(name)]).values() or (None,)
+        if whole is not None and (linked is None or (whole != linked.entity and is_person(space, connection, linked.entity))):
+            yield whole
+    elif linked is not None:
+        yield from _shorter(space, connection, linked.entity, ends(name) or ())
+
+
+def _shorter(space: Space, connection: Connection, entity: int, words: Collection[str]) -> Iterator[int]:
+    """People who are called one of these words of somebody's name, where nobody else's has it."""
+    its_own = [word for word, owner in by_part(space, connection, words).items() if owner == entity]
+    for short in linking.find(connection, space.number, its_own).values():
+        if short.entity != entity and is_person(space, connection, short.entity):
+            yield short.entity
 
 
 def mentions(space: Space, connection: Connection, passage: str) -> list[Mention]:
@@ -71,19 +89,26 @@ def mentions(space: Space, connection: Connection, passage: str) -> list[Mention
     parts = [
         (word, start, end)
         for word, start, end in spans(passage)
-        if " " not in word
-        and (written_small or passage[start].isupper())
+        if (written_small or passage[start].isupper())
+        and not any(letter.isspace() for letter in passage[start:end])
         and all(end <= mention.start or start >= mention.end for mention in named)
     ]
-    people = by_part(space, connection, {word for word, _, _ in parts})
-    named += [Mention(people[word][1], start, end) for word, start, end in parts if word in people]
+    people = by_part(space, connection, (word for word, _, _ in parts))
+    canonical = dict(fetch(connection, _NAMES, {"entities": list(people.values())})) if people else {}
+    named += [Mention(canonical[people[word]], start, end) for word, start, end in parts if word in people]
     return sorted(named, key=lambda mention: mention.start)
 
 
-def _people(space: Space, connection: Connection, entities: Iterable[int]) -> set[int]:
-    """Those of whom the memory says what is said of people only, or what may be and nothing that may not."""
-    wanted = list(entities)
-    kinds: defaultdict[int, list[tuple[str, ...]]] = defaultdict(list)
-    for entity, relation, is_object in fetch(connection, _SAID, {"entities": wanted}) if wanted else ():
-        kinds[entity].append(space.ontology[relation].range if is_object else space.ontology[relation].domain)
-    return {entity for entity, every in kinds.items() if (PERSON,) in every or all(PERSON in some for some in every)}
+def short_names(space: Space, names: Iterable[str]) -> list[str]:
+    """Of the names of one person the parts by which nobody else is meant, as they are spelt there."""
+    spelt = {key(word): word for name in names for word in name.replace("-", " ").split()}
+    wanted = dict.fromkeys(word for name in names for word in ends(name) or ())
+    with space.database.read() as connection:
+        return [spelt[word] for word in by_part(space, connection, wanted) if word in spelt]
+
+
+def others_meant(space: Space, connection: Connection, name: str, own: int | None) -> tuple[str, ...]:
+    """Canonical names of what would answer for a name beside its own entity."""
+    others = [entity for entity in meant(space, connection, name) if entity != own]
+    canonical = dict(fetch(connection, _NAMES, {"entities": others})) if others else {}
+    return tuple(canonical[entity] for entity in others)

@@ -31,6 +31,8 @@ _ARTICLE = re.compile(r"^(?:the|a|an) (?=\S)")
 # A word to begin or end a mention at: no white space and no punctuation; each Chinese or Japanese character stands alone.
 _WORD = re.compile(r"""[\u3040-\u30ff\u3400-\u9fff]|[^\s_.,:;!?'"’‘()\[\]{}/\\|«»„“”…·¿¡–—\u3040-\u30ff\u3400-\u9fff-]+|-(?=\d)""")
 _TITLE = re.compile("(?:mr|mrs|ms|miss|mx|dr|prof|professor|doctor|sir|dame|lord|lady|madam|rev|reverend|phd|md|msc|mba|esq)$")
+_GENERATION = re.compile("(?:jr|sr|ii|iii|iv)$")
+_POSSESSIVE = re.compile(r"['’]s\b", re.IGNORECASE)
 _FORM = re.compile("(?:inc|incorporated|corp|corporation|ltd|limited|llc|plc|gmbh|ag|co|company|sa|bv|nv|oy|ab|spa|srl)$")
 
 
@@ -65,11 +67,15 @@ def loose(name: str) -> str:
 
 
 def ends(name: str) -> tuple[str, str] | None:
-    """The first and the last word of a name of several, without titles; None for one word and for what has digits."""
-    plain = key(name)
+    """The first and the last word of a name of several, without titles; None for one word, and for what is no proper name.
+
+    That is what does not begin and end with a capital ("my sister"), belongs to somebody ("Anna's Mum"), or has digits.
+    """
+    plain, spelt = key(name), name.split()
     words = plain.split()
-    kept = [word for word in words if not _TITLE.match(word)]
-    return (kept[0], kept[-1]) if kept and len(words) > 1 and not _DIGIT.search(plain) else None
+    kept = [word for word in words if not _TITLE.match(word) and not _GENERATION.match(word)]
+    proper = len(words) > 1 and spelt[0][:1].isupper() and spelt[-1][:1].isupper() and not _POSSESSIVE.search(name)
+    return (kept[0], kept[-1]) if kept and proper and not _DIGIT.search(plain) else None
 
 
 def forms(name: str) -> dict[str, str | None]:

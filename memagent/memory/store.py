@@ -150,6 +150,10 @@ class Memory:
         """All names of an entity, its canonical one first; empty if it is not known."""
         return browsing.names(self._space, entity)
 
+    def short_names(self, entity: str) -> tuple[str, ...]:
+        """Words of a person's names by which nobody else is meant: "Anna", "Lund"."""
+        return tuple(people.short_names(self._space, self.names(entity)))
+
     def merge(self, keep: str, other: str) -> Change:
         """Make two entities one, under the name of the first."""
         return self._change(entities.merge(self._space, keep, other))

@@ -76,8 +76,9 @@ class Change:
 class ForgetReport:
     """What was erased. `redacted` passages stay for other triples, with the forgotten names blacked out.
 
-    `also_named` are entities and relations that stay and whose own name holds the forgotten one ("Anna's dog"), `conversations`
-    those kept by an agent in which it was said; the agent erases them with it when asked to.
+    `also_named` are entities and relations that stay and whose own name holds the forgotten one ("Anna's dog"), or who may be meant by it
+    ("Anna" by "Anna Lund", written apart). `conversations` are those kept by an agent in which it was said; the agent erases them with it
+    when asked to.
     """
 
     triples: int = 0

@@ -135,8 +135,9 @@ class Judge:
 
 # Features of a write: 1, log P(a triple comes here), log P(its names), the scorer's log-odds of the fact and log P(nothing); whether it is
 # a later triple, has a name that is a part of an earlier one's or has one for its part, has the names of an earlier one, has the object
-# of an earlier one of the same relation, of another relation; and whether only the context has its subject.
-WRITE_JUDGE = Judge((2.0, 1.0, 0.5, 0.3, -0.2, 0.0, -2.0, -1.0, -0.5, -0.5, -1.0))
+# of an earlier one of the same relation, of another relation; whether only the context has its subject; and whether its relation has one
+# value only, and an earlier one gives it: nobody is born in two places.
+WRITE_JUDGE = Judge((2.0, 1.0, 0.5, 0.3, -0.2, 0.0, -2.0, -1.0, -0.5, -0.5, -1.0, -1.0))
 UNLIKELY_NAMES = -12.0  # the least log-probability of names and relation that counts where there is a second opinion: of less the language
 # model says no more than that it does not know them
 SUREST = 6.0  # log-odds of the scorer beyond which it is not believed
@@ -211,10 +212,13 @@ class Step:
     found: frozenset[Names]
     coming: float
 
-    def features(self, logprob: float, names: Names, opinion: float, opinions: Mapping[str, float], near: bool) -> tuple[float, ...]:
+    def features(
+        self, logprob: float, names: Names, opinion: float, opinions: Mapping[str, float], near: bool, one: tuple[bool, bool]
+    ) -> tuple[float, ...]:
         """Of these names as the next triple, as `WRITE_JUDGE` has them.
 
-        `opinion`: that of the fact; `opinions`: on all relations between the names; `near`: the subject is no name of the context.
+        `opinion`: that of the fact; `opinions`: on all relations between the names; `near`: the subject is no name of the context; `one`:
+        whether the relation has one object, and one subject.
         """
         subject, relation, target = names
         return (
@@ -229,6 +233,7 @@ class Step:
             float(any(target == o and subject != s and relation == r for s, r, o in self.found)),
             float(any(target == o and subject != s and relation != r for s, r, o in self.found)),
             float(not near),
+            float(any(relation == r and ((one[0] and subject == s) or (one[1] and target == o)) for s, r, o in self.found)),
         )
 
 
@@ -294,7 +299,8 @@ class WriteSearch:
         return self._features_of(candidate.names, candidate.logprob, sentence, step)
 
     def _features_of(self, names: Names, logprob: float, sentence: Sentence, step: Step) -> tuple[float, ...]:
-        return step.features(logprob, names, self._opinion(names, sentence), sentence.opinions(names), sentence.near(names[0]))
+        opinion, one = self._opinion(names, sentence), self.ontology.one_valued(names[1])
+        return step.features(logprob, names, opinion, sentence.opinions(names), sentence.near(names[0]), one)
 
     def _opinion(self, names: Names, sentence: Sentence) -> float:
         """The second opinion's log-probability of the fact, from whichever side it is told."""
@@ -309,23 +315,16 @@ class WriteSearch:
         return (target, turned, subject) if turned else None
 
     def _allowed(self, names: Names, sentence: Sentence, step: Step) -> bool:
-        """Whether a triple of these names is new, of this sentence, of kinds that its relation has, and leaves what was found standing."""
+        """Whether a triple of these names is new, about this sentence, and of kinds that its relation has."""
         subject, relation, target = names
         link = self.ontology[relation]
-        ways = [way for way in (names, self._turned(names)) if way]
         return (
-            not any(way in step.found or sentence.again(way, step.found) or self._supersedes(way, step.found) for way in ways)
+            not any(way in step.found or sentence.again(way, step.found) for way in (names, self._turned(names)) if way)
             and (sentence.near(subject) or target in sentence.here)
             and _apart(subject, target)
             and may_be_subject(subject, link, sentence.speaker)
             and may_be_object(target, link, sentence.speaker)
         )
-
-    def _supersedes(self, names: Names, found: Iterable[Names]) -> bool:
-        """Whether a triple would end one of `found` in the memory: nobody is born in two places."""
-        one, inverse_one = self.ontology.one_valued(names[1])
-        same = [(subject, target) for subject, relation, target in found if relation == names[1]]
-        return any((one and subject == names[0]) or (inverse_one and target == names[2]) for subject, target in same)
 
     def _hoped(self, scorer: Scorer, sentence: Sentence, step: Step) -> list[Candidate]:
         """What the second opinion thinks likely and the judge could let pass, scored by the language model."""

@@ -19,7 +19,8 @@ STATED = 0.9  # the least probability, by the second opinion, that the reply sta
 def bare(answers: Sequence[str]) -> str:
     """The answers and nothing else."""
     *others, last = answers
-    return f"{', '.join(others)} and {last}." if others else f"{last}."
+    stop = "" if last.endswith(".") else "."
+    return f"{', '.join(others)} and {last}{stop}" if others else f"{last}{stop}"
 
 
 def says(reply: str, query: Query | None, answers: Sequence[str], speaker: str, ontology: Ontology, second: RelationScorer | None) -> bool:
@@ -27,10 +28,9 @@ def says(reply: str, query: Query | None, answers: Sequence[str], speaker: str, 
 
     Of the speaker, who is "you" in a reply, only the spelling of the answers can.
     """
-    said = reply.casefold()
-    if not all(answer.casefold() in said for answer in answers):
+    if not all(locate(reply, 0, answer) for answer in answers):
         return False
-    if said == bare(answers).casefold() or second is None or query is None or query.known == speaker:
+    if reply.casefold() == bare(answers).casefold() or second is None or query is None or query.known == speaker:
         return True
     known = _addressed(query.known, reply)
     if locate(reply, 0, known) is None:
@@ -42,7 +42,7 @@ def says(reply: str, query: Query | None, answers: Sequence[str], speaker: str, 
 def _addressed(name: str, reply: str) -> str:
     """As "my sister" is "your sister" in a reply."""
     yours = f"your {name[3:]}"
-    return yours if name.startswith("my ") and locate(reply, 0, yours) else name
+    return yours if name.casefold().startswith("my ") and locate(reply, 0, yours) else name
 
 
 def _probability(stated: Stated, query: Query, known: str, answer: str, ontology: Ontology) -> float:
