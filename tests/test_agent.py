@@ -324,3 +324,11 @@ def test_an_agent_opens_by_folder_and_names_its_settings(tmp_path):
     with Agent.open(tmp_path / "home", namespace="work", settings=settings, model=ScriptedModel()) as agent:
         assert (agent.memory.namespace, agent.memory.home, agent.settings.namespace) == ("work", tmp_path / "home", "work")
         assert agent.reply("Hello.").text == "Noted."
+
+
+def test_who_was_named_as_somebodys_boss_can_be_she_in_the_next_sentence(agent, model):
+    model.triples["Tom is my boss."] = [Triple("user", "boss", "Tom", 0.9)]
+    agent.reply("Tom is my boss. He comes from Oslo.")
+    assert model.written[-1].known == ("Tom",)
+    agent.reply("He likes tea.")
+    assert model.written[-1].known == ("Tom",)

@@ -61,6 +61,9 @@ class GuessedSentence:
         pairs = [(s, o) for s in self._names for o in self._names]
         return sorted(pairs, key=lambda pair: len(pair[0] + pair[1]) % 7)[:count]
 
+    def sides(self, count):
+        return self._names[:count]
+
     def relations(self, subject, target):
         return {name: -1.0 - len(subject + target + name) % 7 for name in self._relations}
 
@@ -262,6 +265,27 @@ def test_the_same_is_not_said_again_of_an_overlapping_stretch(text, found, names
 def test_a_surer_opinion_weighs_more_up_to_a_limit():
     odds = [decoding._log_odds(math.log(p)) for p in (1e-9, 0.1, 0.9, 0.99, 1.0)]
     assert odds == pytest.approx([-6.0, -2.197, 2.197, 4.595, 6.0], abs=1e-3)
+
+
+def test_a_sentence_may_be_about_who_was_only_named_in_the_one_before(random_model):
+    class Second(Guesses):
+        def stated(self, focus, names, far, speaker):
+            return GuessedSentence(self.names, ["Harlan", "president", "Harlan became", "Suppose Harlan"])
+
+    request = WriteRequest("He's a baker.", ("Well.", "Suppose Harlan became president."), ("Anna",), "user")
+    model = random_model(1, second=Second())
+    assert model.talked_about(request) == ("Anna", "Harlan")
+    assert model.talked_about(replace(request, known=("Harlan Lund",))) == ("Harlan Lund",)
+    assert random_model(1, second=None).talked_about(request) == ("Anna",)
+
+
+def test_a_question_is_never_read_with_what_precedes_it(random_model, monkeypatch):
+    model, read = random_model(1), []
+    monkeypatch.setattr(model, "search", lambda request: read.append(request.context) or [])
+    model.write(WriteRequest("Where does my sister work?", ("My sister is Ngaire.",), ("Ngaire",), "user"))
+    assert read == [()]
+    model.write(WriteRequest("She works in Oslo.", ("My sister is Ngaire.",), ("Ngaire",), "user"))
+    assert read == [(), (), ("My sister is Ngaire.",)]
 
 
 class BothWays:

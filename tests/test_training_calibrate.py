@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from memagent import Triple
+from memagent import Query, Triple
 from memagent.model.decoding import Judge
 from memagent.training import calibrate
 from memagent.training.calibrate import Recorder, _key, calibration_error, fit_judge, text_decisions, write_decisions
@@ -21,6 +21,10 @@ class Writer:
 
     def judges(self, write):
         self.judge = write
+
+    def talked_about(self, request):
+        assert request.context and not request.focus.endswith("?")
+        return request.known
 
     def search(self, request):
         found = []
@@ -108,3 +112,17 @@ def test_a_pronoun_stands_for_one_of_the_turn_before(marks):
         assert case.right.known in case.turns[0][1]
         assert case.right.known not in case.text
         assert case.entities == (case.right.known,)
+
+
+def test_what_could_be_mistaken_for_the_answer_is_no_form_of_it():
+    class Reader:
+        class second:
+            @staticmethod
+            def asked(question, entities, speaker):
+                likely = ["", "sibling", "brother", "cousin", "friend", "neighbour", "employer"]
+                return {"Ann": {(relation, False): -float(i) for i, relation in enumerate(likely)}}
+
+    right = Query("Ann", "sibling", None)
+    mistaken = calibrate._mistaken(Reader, calibrate.Case("Who is Ann's sibling?", ("Ann",), right, ()))
+    assert [query.relation for query in mistaken] == ["cousin", "friend", "neighbour"]
+    assert calibrate._mistaken(Reader, calibrate.Case("Well.", ("Ann",), None, ())) == []

@@ -34,7 +34,7 @@ def propose(
             request = WriteRequest(focus.text, focus.context, _known(memory, focus, fresh, speaker), speaker)
             provenance = Provenance(source, passage, focus.start, focus.end, speaker, datetime.now(UTC))
             triples = tuple(t.with_provenance(provenance) for t in model.write(request))
-            fresh += [name for t in triples for name in ((t.subject,) if speaker else (t.object, t.subject))]
+            fresh += [name for t in triples for name in ((t.object, t.subject) if not speaker or _lives(memory, t) else (t.subject,))]
             yield Proposal(focus, triples)
             said = (*said, focus.text)[-CONTEXT_SENTENCES:]
 
@@ -42,13 +42,18 @@ def propose(
 def _known(memory: Memory, focus: Focus, fresh: Sequence[str], speaker: str) -> tuple[str, ...]:
     """Entities of the context, the latest first: what a pronoun or "the capital" may stand for.
 
-    In a conversation those of which the context says something, so that a topic does not leak into the next; in running text any, for
-    it goes on about what it has named.
+    In a conversation those of which the context says something, or who live, so that a topic does not leak into the next; in running text
+    any, for it goes on about what it has named.
     """
     if not focus.context:
         return ()
     context = " ".join(focus.context)
     named = dict.fromkeys(mention.name for mention in memory.mentions(context))
-    stored = [name for name in named if not speaker or any(t.subject == name for t in memory.triples(entity=name, limit=8))]
+    stored = [n for n in named if not speaker or any(t.subject == n or _lives(memory, t) for t in memory.triples(entity=n, limit=8))]
     here = [name for name in fresh if name in context]
     return tuple(dict.fromkeys([*reversed(here), *reversed(stored)]))[:MAX_KNOWN]
+
+
+def _lives(memory: Memory, triple: Triple) -> bool:
+    """Whether the object is somebody, a person or an animal: "Tom is my boss. He comes from Oslo."."""
+    return bool({"person", "animal"} & set(memory.ontology[triple.relation].range))

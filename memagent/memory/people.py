@@ -58,7 +58,7 @@ def is_person(space: Space, connection: Connection, entity: int) -> bool:
 def meant(space: Space, connection: Connection, name: str) -> Iterator[int]:
     """The entities that a name may stand for where something is asked, the likeliest first: it, and the person of whom it is a part.
 
-    Of a person's whole name also the entity of its first or last word, if that is a person and nobody else has the word.
+    Of that person also the entities of the first and last word of the name, if they are people and nobody else has the word.
     """
     linked = linking.find_one(connection, space.number, name)
     if linked is not None:
@@ -67,8 +67,16 @@ def meant(space: Space, connection: Connection, name: str) -> Iterator[int]:
         (whole,) = by_part(space, connection, [key(name)]).values() or (None,)
         if whole is not None and (linked is None or (whole != linked.entity and is_person(space, connection, linked.entity))):
             yield whole
+            own = linked.entity if linked else None
+            yield from (short for short in _shorter(space, connection, whole, _words(connection, whole)) if short != own)
     elif linked is not None:
         yield from _shorter(space, connection, linked.entity, ends(name) or ())
+
+
+def _words(connection: Connection, entity: int) -> list[str]:
+    """The first and last words of a canonical name."""
+    ((spelt,),) = fetch(connection, "SELECT text FROM name WHERE id = :entity", {"entity": entity})
+    return list(ends(spelt) or ())
 
 
 def _shorter(space: Space, connection: Connection, entity: int, words: Collection[str]) -> Iterator[int]:

@@ -44,7 +44,8 @@ BARE = ""  # no adapter
 OPINIONS = "opinions.safetensors"
 WISHED, WISHED_AGAIN = 0.5, 0.8  # probability of a call that has no answer: "not known"; the second for a further step after an answer,
 # and for the second opinion's that this is what it asks
-ALONE = 0.4  # confidence from which a sentence read without its context counts as read
+TALKED_ABOUT = 3  # subjects and objects of the sentence before that a pronoun may stand for
+ALONE = 0.75  # confidence from which a sentence read without its context counts as read
 MERGED_BELOW = 200_000_000  # parameters; a copy of the base for each adapter costs less than the adapters' own products
 FP32_BELOW = 1_000_000_000  # parameters; larger ones stay in the type they were saved in, which is half as large
 
@@ -135,6 +136,7 @@ class LocalModel:
         self.max_tokens = max_tokens
         self.reach = min(int(getattr(networks.config, "max_position_embeddings", 1024)), 1024)
         self.pool = CachePool()
+        self.second = second
         self._lock = RLock()
         self._writes = WriteSearch(self.marks, ontology, limits.write, second)
         self._texts = WriteSearch(self.marks, ontology, limits.text or limits.write, second)
@@ -164,13 +166,26 @@ class LocalModel:
         """The triples of a focus sentence, searched among its spans.
 
         What somebody says is read on its own if it says something on its own; only what does not ("The capital is now Glim.") is read
-        again with what precedes it. Otherwise a subject of the context leaks into sentences that have another one.
+        again with what precedes it. Otherwise a subject of the context leaks into sentences that have another one. A question never is:
+        with names to choose from it would answer itself.
         """
         if request.context and request.speaker:
             alone = self.write(replace(request, context=(), known=()))
-            if alone and min(t.confidence for t in alone) >= ALONE:
+            if request.focus.rstrip().endswith("?") or (alone and min(t.confidence for t in alone) >= ALONE):
                 return alone
+            request = replace(request, known=self.talked_about(request))
         return self.search(request)
+
+    def talked_about(self, request: WriteRequest) -> tuple[str, ...]:
+        """The known names, and who the sentence before seems to be about, though it states nothing: "Suppose Harlan won. He's a baker."."""
+        last = request.context[-1]
+        if self.second is None:
+            return request.known
+        chosen = list(request.known)
+        for name in self.second.stated(last, spans(last), (), request.speaker).sides(TALKED_ABOUT):
+            if name[:1].isupper() and not any(set(name.split()) & set(other.split()) for other in chosen):
+                chosen.append(name)
+        return tuple(chosen)
 
     def search(self, request: WriteRequest) -> list[Triple]:
         """The triples of a focus sentence, read as the request has it."""
@@ -219,7 +234,7 @@ class LocalModel:
     def _says(self, reply: str, request: DraftRequest) -> bool:
         """Whether the model's words are a reply with what the memory answered last."""
         last = request.asked[-1] if request.asked else None
-        return says(reply, last, request.answers, request.speaker, self._reads.ontology, self._reads.second)
+        return says(reply, last, request.answers, request.speaker, self._reads.ontology, self.second)
 
     def answered(self, answers: Sequence[str]) -> list[int]:
         """The answers and the end of the call."""

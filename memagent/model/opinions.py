@@ -32,6 +32,9 @@ class Stated(Protocol):
     def likeliest(self, count: int) -> list[tuple[str, str]]:
         """Pairs (subject, object) between which something is stated, the likeliest first."""
 
+    def sides(self, count: int) -> list[str]:
+        """The names that are likeliest to be a subject or an object of something, so many of either."""
+
     def relations(self, subject: str, target: str) -> Mapping[str, float]:
         """Log-probabilities of the relations between them; `NOTHING` is one. Empty for names that are not in the sentence."""
 
@@ -111,6 +114,10 @@ class FittedStated:
         pairs = [(s, o) for s in subjects for o in objects if self._apart(s, o)]
         self._work_out(pairs)
         return sorted(pairs, key=lambda pair: self._tables[pair][NOTHING])[:count]
+
+    def sides(self, count: int) -> list[str]:
+        """See `Stated`."""
+        return list(dict.fromkeys([*list(self._left)[:count], *list(self._right)[:count]]))
 
     def relations(self, subject: str, target: str) -> Mapping[str, float]:
         """See `Stated`."""

@@ -20,6 +20,7 @@ from torch import nn
 from memagent.calls import ReadCall
 from memagent.model.decoding import READ_JUDGE, WRITE_JUDGE, Judge
 from memagent.model.local import READ, TEXT, WRITE, Limits, LocalModel
+from memagent.model.opinions import NOTHING
 from memagent.model.seam import DraftRequest, WriteRequest
 from memagent.ontology import default_ontology
 from memagent.training.examples import Parts, Teacher, put_read
@@ -38,6 +39,8 @@ WRONG_OF_TEXT = 4  # the same in documents, of whose sentences not all that they
 ASKING = 0.1  # share of what somebody says that only asks: of it nothing is to be written
 BESIDE = 0.4  # share of the sentences before which another one is talked of
 STRANGE = 0.5  # share of the questions after another one's fact that are about one whom the memory does not know
+BESIDE_IT = 0.5  # share of the unanswerable questions of which the memory knows what could be mistaken for the answer
+MISTAKEN = 3  # such queries, the second opinion's likeliest
 DISTRACTORS = 6  # other queries that the memory could answer
 
 
@@ -82,11 +85,15 @@ def write_decisions(model: LocalModel, seed: int, count: int, judge: Judge) -> l
         model.judges(write=recorder)
         request = WriteRequest(told.text, (), (), speaker)
         known = tuple({t.subject for t in told.triples if t.subject not in told.text and t.subject != speaker})
-        if known or teacher.rng.random() < BESIDE:  # read with its context: of another one, too, who must not leak into this sentence
+        asks = told.text.rstrip().endswith("?")  # such a sentence is read alone
+        if known or (
+            teacher.rng.random() < BESIDE and not asks
+        ):  # read with its context: of another one, too, who must not leak into this sentence
             earlier = teacher.grammar.tell(teacher.grammar.fact())
             known += tuple(t.subject for t in earlier.triples if t.subject not in told.text)
             said = tuple(c.removeprefix(f"{speaker}: ") for c in context)
             request = replace(request, context=(earlier.text, *said), known=known)
+            request = replace(request, known=model.talked_about(request))
         found = model.search(request)
         decisions += _up_to_wrong((features, _key(t) in gold) for features, t in zip(recorder.seen, found, strict=False))
     return decisions
@@ -163,13 +170,34 @@ def read_decisions(model: LocalModel, seed: int, count: int, weighing: float) ->
         for earlier in case.before:
             put_read(parts, earlier)
         answers = case.before[-1].answers or () if case.before else ()
-        askable = (*([case.right] if case.right and rng.random() < ANSWERABLE else []), *case.others)
+        known = [case.right] if case.right and rng.random() < ANSWERABLE else []
+        mistaken = _mistaken(model, case) if case.right and not known and rng.random() < BESIDE_IT else []
+        askable = (*known, *mistaken, *case.others)
         done = tuple(query for earlier in case.before for query in earlier.queries)
         entities = (*case.entities, SPEAKER)
         request = DraftRequest(tuple(parts.ids), case.text, askable, entities, answers, thread="calibration", asked=done)
         call = model.draft(request).call
         decisions += [(features, call is not None and call.queries[0] == case.right) for features in recorder.seen]
     return decisions
+
+
+def _mistaken(model: LocalModel, case: Case) -> list[Query]:
+    """What else about the name that is asked about the second opinion would take the question for, the likeliest first."""
+    if model.second is None or case.right is None:
+        return []
+    known = case.right.known
+    table = model.second.asked(case.text, [known], SPEAKER).get(known, {})
+    likely = [asked for asked in sorted(table, key=lambda asked: -table[asked]) if asked[0] != NOTHING]
+    same = _same_kind(case.right.relation)
+    some = [(relation, inverse) for relation, inverse in likely if relation not in same][:MISTAKEN]
+    return [Query(None, relation, known) if inverse else Query(known, relation, None) for relation, inverse in some]
+
+
+def _same_kind(relation: str) -> set[str]:
+    """The relation, its inverse, and those from which it follows: a sister answers who the siblings are."""
+    own = default_ontology()[relation]
+    narrower = {steps[0].relation for steps in own.compositions if len(steps) == 1}
+    return {relation, own.turned or relation} | narrower
 
 
 @dataclass(frozen=True, slots=True)
