@@ -292,3 +292,11 @@ def test_a_word_of_very_many_names_is_nobodys(memory):
     memory.add([Triple("Anna Berg", "residence", "Moss")])
     assert answers(memory, "Anna", "residence", None) == []
     assert answers(memory, "Berg", "residence", None) == ["Moss"]
+
+
+def test_a_form_of_address_before_a_part_of_the_name(memory):
+    memory.add([Triple("Captain Rurik Holm", "residence", "Moss"), Triple("Old Mr Tjandra", "residence", "Oslo")])
+    said = "Where do Captain Holm and Mr Tjandra live, Madame Holm?"
+    assert [said[m.start : m.end] for m in memory.mentions(said)] == ["Captain Holm", "Mr Tjandra", "Madame Holm"]
+    assert answers(memory, "Captain Holm", "residence", None) == answers(memory, "Mayor Holm", "residence", None) == ["Moss"]
+    assert answers(memory, "Petra Holm", "residence", None) == []

@@ -13,7 +13,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
 from memagent.agent.events import MemoryAnswered, MemoryAsked, PassagesFound, TextAdded, TriplesWritten, WriteRejected
-from memagent.agent.reader import answer, scope
+from memagent.agent.reader import answer, scope, talk
 from memagent.agent.writer import propose
 from memagent.calls import ReadCall, WriteCall, parse_query, parse_read, parse_write, render_query
 from memagent.config import Settings
@@ -102,7 +102,7 @@ def draft_node(state: State, runtime: Runtime[Context]) -> Command[Literal["reca
     ids = state.get("ids") or model.prompt(turns)
     asked = [parse_query(text) for text in state.get("asked", [])]
     room = len(asked) < settings.max_reads
-    texts = [text for who, text in turns if who == state["speaker"]]
+    texts = talk(context.memory, [text for who, text in turns if who == state["speaker"]])
     now = scope(context.memory, texts, [*state.get("found", []), state["speaker"]], asked, state.get("topics", []))
     askable, entities = (now.askable, now.entities) if room else ((), ())
     request = DraftRequest(

@@ -31,6 +31,12 @@ def scope(memory: Memory, texts: Sequence[str], also: Sequence[str], asked: Iter
     return Scope(entities, tuple(dict.fromkeys(queries)))
 
 
+def talk(memory: Memory, said: Sequence[str]) -> list[str]:
+    """Of what somebody said, oldest first: the last, and the one before it that names anybody known. Of others it does not go on."""
+    *earlier, last = said
+    return [*next(([text] for text in reversed(earlier) if memory.mentions(text)), []), last]
+
+
 def answer(memory: Memory, call: ReadCall) -> list[Match]:
     """The matches of a call's queries, best first, one for each answer."""
     best: dict[str, Match] = {}

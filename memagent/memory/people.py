@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from memagent.memory import linking
 from memagent.memory.database import fetch
 from memagent.memory.space import Space
-from memagent.memory.spelling import ends, key, spans
+from memagent.memory.spelling import addressed, ends, key, spans
 from memagent.memory.values import Mention
 
 PERSON = "person"
@@ -63,8 +63,9 @@ def meant(space: Space, connection: Connection, name: str) -> Iterator[int]:
     linked = linking.find_one(connection, space.number, name)
     if linked is not None:
         yield linked.entity
-    if " " not in key(name):
-        (whole,) = by_part(space, connection, [key(name)]).values() or (None,)
+    word = addressed(name) if linked is None else key(name)
+    if " " not in word:
+        (whole,) = by_part(space, connection, [word]).values() or (None,)
         if whole is not None and (linked is None or (whole != linked.entity and is_person(space, connection, linked.entity))):
             yield whole
             own = linked.entity if linked else None
@@ -96,14 +97,16 @@ def mentions(space: Space, connection: Connection, passage: str) -> list[Mention
     written_small = passage == passage.lower()
     parts = [
         (word, start, end)
-        for word, start, end in spans(passage)
+        for _, start, end in spans(passage)  # the longest first: "Captain Lund" before "Lund"
         if (written_small or passage[start].isupper())
-        and not any(letter.isspace() for letter in passage[start:end])
         and all(end <= mention.start or start >= mention.end for mention in named)
+        and " " not in (word := addressed(passage[start:end]))
     ]
     people = by_part(space, connection, (word for word, _, _ in parts))
     canonical = dict(fetch(connection, _NAMES, {"entities": list(people.values())})) if people else {}
-    named += [Mention(canonical[people[word]], start, end) for word, start, end in parts if word in people]
+    for word, start, end in parts:
+        if word in people and all(end <= mention.start or start >= mention.end for mention in named):
+            named.append(Mention(canonical[people[word]], start, end))
     return sorted(named, key=lambda mention: mention.start)
 
 

@@ -31,6 +31,10 @@ _ARTICLE = re.compile(r"^(?:the|a|an) (?=\S)")
 # A word to begin or end a mention at: no white space and no punctuation; each Chinese or Japanese character stands alone.
 _WORD = re.compile(r"""[\u3040-\u30ff\u3400-\u9fff]|[^\s_.,:;!?'"’‘()\[\]{}/\\|«»„“”…·¿¡–—\u3040-\u30ff\u3400-\u9fff-]+|-(?=\d)""")
 _TITLE = re.compile("(?:mr|mrs|ms|miss|mx|dr|prof|professor|doctor|sir|dame|lord|lady|madam|rev|reverend|phd|md|msc|mba|esq)$")
+_ADDRESS = re.compile(  # before a last name, beside the titles
+    "(?:captain|major|colonel|general|sergeant|lieutenant|commander|president|mayor|judge|senator|minister|chef|coach|inspector|detective"
+    "|nurse|madame|monsieur|father|mother|sister|brother|aunt|auntie|uncle|grandma|grandpa|king|queen|prince|princess)$"
+)
 _GENERATION = re.compile("(?:jr|sr|ii|iii|iv)$")
 _POSSESSIVE = re.compile(r"['’]s\b", re.IGNORECASE)
 _FORM = re.compile("(?:inc|incorporated|corp|corporation|ltd|limited|llc|plc|gmbh|ag|co|company|sa|bv|nv|oy|ab|spa|srl)$")
@@ -76,6 +80,14 @@ def ends(name: str) -> tuple[str, str] | None:
     kept = [word for word in words if not _TITLE.match(word) and not _GENERATION.match(word)]
     proper = len(words) > 1 and spelt[0][:1].isupper() and spelt[-1][:1].isupper() and not _POSSESSIVE.search(name)
     return (kept[0], kept[-1]) if kept and proper and not _DIGIT.search(plain) else None
+
+
+def addressed(name: str) -> str:
+    """The key of a name without the titles and forms of address that it begins with: "holm" of "Captain Holm"."""
+    words = key(name).split()
+    while len(words) > 1 and (_TITLE.match(words[0]) or _ADDRESS.match(words[0])):
+        words = words[1:]
+    return " ".join(words)
 
 
 def forms(name: str) -> dict[str, str | None]:

@@ -452,6 +452,9 @@ class ReadSearch:
         unless the second opinion believes it.
         """
         self._ids = {name: self._ids[name] for name in self.relations}
+        if answers:  # a further step is about what was found, or about another name of the question, never about another one of before
+            entities = [name for name in entities if _named(name, question, speaker, answers)]
+            askable = [query for query in askable if _named(query.known, question, speaker, answers)]
         opening = float(scorer.following()[self.marks.read_open])
         opinions = self._opinions(question, entities, speaker, answers) if entities or askable else {}
         done = {*asked, *(same for query in asked for same in self._asked_again(query, answers))}
@@ -459,9 +462,8 @@ class ReadSearch:
         settled = {query.known for query in asked} if answers else set()
 
         def is_open(query: Query) -> bool:
-            if query in done:
-                return False
-            return not (query in doubted or query.known in settled) or _asked(opinions.get(query.known, {}), query) >= ALSO_ASKED
+            doubtful = query in doubted or query.known in settled
+            return query not in done and not (doubtful and _asked(opinions.get(query.known, {}), query) < ALSO_ASKED)
 
         askable = list(filter(is_open, askable))
         every = list(dict.fromkeys([*askable, *filter(is_open, self._conceivable(entities))]))
@@ -500,7 +502,7 @@ class ReadSearch:
         """
         if self.second is None:
             return {}
-        near = [name for name in entities if name == speaker or name in answers or locate(question, 0, name)]
+        near = [name for name in entities if _named(name, question, speaker, answers)]
         others = [name for name in entities if name not in near]
         return self.second.asked(question, near, speaker) | self.second.asked(question, others, speaker, spans(question))
 
@@ -534,6 +536,11 @@ class ReadSearch:
         for query in queries:
             heads.setdefault((self.marks.read_open, *self._name(query.subject), self.marks.side), []).append(query)
         return heads
+
+
+def _named(name: str, question: str, speaker: str, answers: Sequence[str]) -> bool:
+    """Whether the question has a name, or the speaker or an answer is meant."""
+    return name == speaker or name in answers or locate(question, 0, name) is not None
 
 
 def _about(known: str, relation: str, forwards: bool) -> Query:

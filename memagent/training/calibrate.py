@@ -171,7 +171,7 @@ def read_decisions(model: LocalModel, seed: int, count: int, weighing: float) ->
             put_read(parts, earlier)
         answers = case.before[-1].answers or () if case.before else ()
         known = [case.right] if case.right and rng.random() < ANSWERABLE else []
-        mistaken = _mistaken(model, case) if case.right and not known and rng.random() < BESIDE_IT else []
+        mistaken = _mistaken(model, case) if not known and rng.random() < BESIDE_IT else []
         askable = (*known, *mistaken, *case.others)
         done = tuple(query for earlier in case.before for query in earlier.queries)
         entities = (*case.entities, SPEAKER)
@@ -182,13 +182,14 @@ def read_decisions(model: LocalModel, seed: int, count: int, weighing: float) ->
 
 
 def _mistaken(model: LocalModel, case: Case) -> list[Query]:
-    """What else about the name that is asked about the second opinion would take the question for, the likeliest first."""
-    if model.second is None or case.right is None:
+    """What else about the name that is asked about, or about an answer, the second opinion would take the question for, likeliest first."""
+    found = case.before[-1].answers if case.before else None
+    known = case.right.known if case.right else found[0] if found else None
+    if model.second is None or known is None:
         return []
-    known = case.right.known
     table = model.second.asked(case.text, [known], SPEAKER).get(known, {})
     likely = [asked for asked in sorted(table, key=lambda asked: -table[asked]) if asked[0] != NOTHING]
-    same = _same_kind(case.right.relation)
+    same = _same_kind(case.right.relation) if case.right else set()
     some = [(relation, inverse) for relation, inverse in likely if relation not in same][:MISTAKEN]
     return [Query(None, relation, known) if inverse else Query(known, relation, None) for relation, inverse in some]
 
