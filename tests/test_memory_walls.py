@@ -152,6 +152,7 @@ CALLS = {
     ],
     "mentions": lambda m, name, other, folder: m.mentions(f"{name} and {other} and Zorbie"),
     "merge": lambda m, name, other, folder: m.merge(name, other),
+    "short_names": lambda m, name, other, folder: (m.short_names(name), m.short_names(other)),
     "names": lambda m, name, other, folder: (m.names(name), m.names(other)),
     "namespace": lambda m, name, other, folder: m.namespace,
     "note_passage": lambda m, name, other, folder: m.note_passage(Provenance("chat", f"{name} and {other}")),
