@@ -76,7 +76,7 @@ def meant(space: Space, connection: Connection, name: str) -> Iterator[int]:
 
 def _words(connection: Connection, entity: int) -> list[str]:
     """The first and last words of a canonical name."""
-    ((spelt,),) = fetch(connection, "SELECT text FROM name WHERE id = :entity", {"entity": entity})
+    ((_, spelt),) = fetch(connection, _NAMES, {"entities": [entity]})
     return list(ends(spelt) or ())
 
 

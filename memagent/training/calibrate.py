@@ -86,9 +86,8 @@ def write_decisions(model: LocalModel, seed: int, count: int, judge: Judge) -> l
         request = WriteRequest(told.text, (), (), speaker)
         known = tuple({t.subject for t in told.triples if t.subject not in told.text and t.subject != speaker})
         asks = told.text.rstrip().endswith("?")  # such a sentence is read alone
-        if known or (
-            teacher.rng.random() < BESIDE and not asks
-        ):  # read with its context: of another one, too, who must not leak into this sentence
+        beside = bool(known) or (teacher.rng.random() < BESIDE and not asks)
+        if beside:  # read with its context: of another one, too, who must not leak into this sentence
             earlier = teacher.grammar.tell(teacher.grammar.fact())
             known += tuple(t.subject for t in earlier.triples if t.subject not in told.text)
             said = tuple(c.removeprefix(f"{speaker}: ") for c in context)
