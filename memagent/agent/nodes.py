@@ -13,7 +13,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
 from memagent.agent.events import MemoryAnswered, MemoryAsked, PassagesFound, TextAdded, TriplesWritten, WriteRejected
-from memagent.agent.reader import answer, scope, talk
+from memagent.agent.reader import answer, scope
 from memagent.agent.writer import propose
 from memagent.calls import ReadCall, WriteCall, parse_query, parse_read, parse_write, render_query
 from memagent.config import Settings
@@ -102,8 +102,8 @@ def draft_node(state: State, runtime: Runtime[Context]) -> Command[Literal["reca
     ids = state.get("ids") or model.prompt(turns)
     asked = [parse_query(text) for text in state.get("asked", [])]
     room = len(asked) < settings.max_reads
-    texts = talk(context.memory, [text for who, text in turns if who == state["speaker"]])
-    now = scope(context.memory, texts, [*state.get("found", []), state["speaker"]], asked, state.get("topics", []))
+    said = [text for who, text in turns if who == state["speaker"]]
+    now = scope(context.memory, said, [*state.get("found", []), state["speaker"]], asked, state.get("topics", []))
     askable, entities = (now.askable, now.entities) if room else ((), ())
     request = DraftRequest(
         tuple(ids),
@@ -123,9 +123,9 @@ def draft_node(state: State, runtime: Runtime[Context]) -> Command[Literal["reca
     in_vain = draft.asked_in_vain or (asked and not state.get("last"))
     if in_vain and settings.passages_stand_in and (near := context.memory.passages(state["message"])):
         runtime.stream_writer(PassagesFound(tuple(near)))
-    said = [[state["speaker"], state["message"]], ["assistant", draft.text]]
+    exchange = [[state["speaker"], state["message"]], ["assistant", draft.text]]
     topics = dict.fromkeys([*state.get("found", []), *(query.known for query in asked)])
-    return Command(goto="__end__", update={"turns": [*earlier, *said], "topics": list(topics), "ids": []})
+    return Command(goto="__end__", update={"turns": [*earlier, *exchange], "topics": list(topics), "ids": []})
 
 
 def recall_node(state: State, runtime: Runtime[Context]) -> dict[str, Any]:

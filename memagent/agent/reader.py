@@ -20,9 +20,14 @@ class Scope:
     askable: tuple[Query, ...]
 
 
-def scope(memory: Memory, texts: Sequence[str], also: Sequence[str], asked: Iterable[Query] = (), topics: Sequence[str] = ()) -> Scope:
-    """The scope of a turn: the names in `also`, entities named in `texts` (spelt as last there), then `topics`; without what was asked."""
-    mentioned = [(m.name, text[m.start : m.end]) for text in texts for m in memory.mentions(text)]
+def scope(memory: Memory, said: Sequence[str], also: Sequence[str], asked: Iterable[Query] = (), topics: Sequence[str] = ()) -> Scope:
+    """The scope of a turn: the names in `also`, those that somebody `said` (spelt as last there), then `topics`; without what was asked.
+
+    Of what was said, oldest first, count the last text and the one before it that names anybody known: of others it does not go on.
+    """
+    *earlier, last = said
+    before = next(filter(None, (_mentioned(memory, text) for text in reversed(earlier))), [])
+    mentioned = [*before, *_mentioned(memory, last)]
     latest = dict(mentioned)  # one spelling each: "Anna" if the question has that, "Anna Lund" if that
     named = [latest[name] for name, _ in mentioned]
     entities = tuple(dict.fromkeys([*also, *reversed(named), *topics]))[:MAX_ENTITIES]
@@ -31,10 +36,9 @@ def scope(memory: Memory, texts: Sequence[str], also: Sequence[str], asked: Iter
     return Scope(entities, tuple(dict.fromkeys(queries)))
 
 
-def talk(memory: Memory, said: Sequence[str]) -> list[str]:
-    """Of what somebody said, oldest first: the last, and the one before it that names anybody known. Of others it does not go on."""
-    *earlier, last = said
-    return [*next(([text] for text in reversed(earlier) if memory.mentions(text)), []), last]
+def _mentioned(memory: Memory, text: str) -> list[tuple[str, str]]:
+    """The names of known entities in a text, and how they are spelt there."""
+    return [(mention.name, text[mention.start : mention.end]) for mention in memory.mentions(text)]
 
 
 def answer(memory: Memory, call: ReadCall) -> list[Match]:

@@ -39,7 +39,7 @@ WRONG_OF_TEXT = 4  # the same in documents, of whose sentences not all that they
 ASKING = 0.1  # share of what somebody says that only asks: of it nothing is to be written
 BESIDE = 0.4  # share of the sentences before which another one is talked of
 STRANGE = 0.5  # share of the questions after another one's fact that are about one whom the memory does not know
-BESIDE_IT = 0.5  # share of the unanswerable questions of which the memory knows what could be mistaken for the answer
+BESIDE_IT = 0.25  # share of the unanswerable questions of which the memory knows what could be mistaken for the answer
 MISTAKEN = 3  # such queries, the second opinion's likeliest
 DISTRACTORS = 6  # other queries that the memory could answer
 

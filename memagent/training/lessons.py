@@ -180,7 +180,7 @@ class Lessons:
         while True:
             kinds: dict[Callable[[], Reading | None], float] = {
                 self.told: 6, self.several: 1.5, self.compound: 6, self.denied: 4, self.changed: 1.5,
-                self.replied: 2, self.asked: 3, self.steps: 2, self.answered: 1.5, self.referred: 0.7, self.spoken: 0.5,
+                self.replied: 2, self.asked: 3, self.steps: 2, self.answered: 2, self.referred: 0.8, self.spoken: 0.5,
                 self.sentence: 6 if self.real else 0, self.requested: 4 if self.requests else 0,
                 self.wondered: 1.5 if self.questions else 0,
             }  # fmt: skip
@@ -314,15 +314,23 @@ class Lessons:
         return alike.object if question.inverse else alike.subject
 
     def referred(self) -> Reading | None:
-        """As in "How old is she?": asked about the name before it, neither about the speaker nor about the pronoun; alone, about nobody."""
+        """As in "How old is she?": asked about the name before it, neither about the speaker nor about the pronoun.
+
+        Alone it is asked about nobody, and not about one whom another pronoun stands for.
+        """
         question = self.teacher.question()
         referring = self.teacher.grammar.referring(question)
         if referring is None:
             return None
         text, pronoun = referring
-        if self.rng.random() < 0.25:
+        draw = self.rng.random()
+        if draw < 0.25:
             alone = locate(text, 0, pronoun)
             return None if alone is None else Reading(text, (WHOLE, alone), asked=((0, NOTHING), (1, NOTHING)))
+        if draw < 0.35:
+            other = self.teacher.grammar.fact().subject
+            unlike = {other.pronoun, question.known.pronoun} == {"he", "she"}
+            return self._before(other.name, text, NOTHING) if unlike else None
         query = self.teacher.query(question)
         whole, begin = laid_out(text, [query.known])
         name, pronoun_span = locate(whole, 0, query.known), locate(whole, begin, pronoun)
