@@ -96,6 +96,7 @@ def test_a_sentence_is_stored_before_the_next_one_is_read(agent, model):
     assert (one.focus, one.context, one.known, one.speaker) == (LIVES, (), (), "")
     assert (two.focus, two.context) == ("She likes tea.", (LIVES,))
     assert two.known == ("Anna", "Oslo")  # whatever the context names
+    assert two.living == {"Anna": True, "Oslo": False}
 
 
 def test_what_was_remembered_before_is_context(agent, model):

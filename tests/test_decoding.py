@@ -279,6 +279,15 @@ def test_a_sentence_may_be_about_who_was_only_named_in_the_one_before(random_mod
     assert random_model(1, second=None).talked_about(request) == ("Anna",)
 
 
+def test_a_name_of_the_context_that_is_known_to_be_no_person_is_not_taken_for_one():
+    here, living = frozenset({"He", "Narva"}), {"Tartu": False, "Dmitri": True, "Narva": True}
+    sentence = decoding.Sentence("He grew up in Narva.", {}, here, "user", None, (), (), living)
+    people, places = default_ontology()["hometown"].domain, default_ontology()["population"].domain
+    assert [sentence.may_be(name, people) for name in ("Tartu", "Dmitri", "Ilse", "user")] == [False, True, True, True]
+    assert [sentence.may_be(name, places) for name in ("Tartu", "Dmitri", "Narva")] == [True, False, True]  # "Narva" stands here
+    assert sentence.may_be("Tartu", ()) and sentence.may_be("Tartu", (*people, *places))
+
+
 def test_a_question_is_never_read_with_what_precedes_it(random_model, monkeypatch):
     model, read = random_model(1), []
     monkeypatch.setattr(model, "search", lambda request: read.append(request.context) or [])

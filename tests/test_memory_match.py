@@ -218,11 +218,23 @@ def test_a_part_of_two_names_is_nobodys(memory):
     assert memory.mentions("Where does Anna live?") == []
 
 
-def test_only_people_are_named_by_a_part(memory):
+def test_only_people_and_groups_are_named_by_a_part(memory):
     memory.add([Triple("University of Oslo", "inception", "1811"), Triple("Anna Lund Bakery", "country", "Norway")])
     assert answers(memory, "Oslo", "inception", None) == answers(memory, "Anna", "country", None) == []
     memory.add([Triple("Anna Lund", "residence", "Bergen")])  # the bakery does not make "Anna" anybody else's
     assert answers(memory, "Anna", "residence", None) == ["Bergen"]
+
+
+def test_a_group_by_a_part_of_its_name(memory):
+    memory.add([Triple("Harrow Otters", "home venue", "Dunmore Park"), Triple("University of Oslo", "headquarters location", "Blindern")])
+    assert answers(memory, "the Otters", "home venue", None) == answers(memory, "Harrow", "home venue", None) == ["Dunmore Park"]
+    assert answers(memory, "Oslo", "headquarters location", None) == []
+    assert [m.name for m in memory.mentions("Where do the Otters play?")] == ["Harrow Otters"]
+    assert memory.mentions("where do otters live?") == []
+    memory.add([Triple("Otters Lane", "length", "2 km")])  # now nobody knows which is meant
+    assert answers(memory, "Otters", "home venue", None) == []
+    memory.add([Triple("Harrow", "head coach", "Bellini")])
+    assert answers(memory, "Harrow Otters", "head coach", None) == ["Bellini"]
 
 
 def test_a_short_name_of_its_own_and_the_whole_one_answer_for_each_other(memory):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, text
 
-from memagent.memory import indexing, journal, linking, people, relations, tally
+from memagent.memory import indexing, journal, linking, parts, relations, tally
 from memagent.memory.database import chunks, fetch, insert_all, listed
 from memagent.memory.names import KINDS
 from memagent.memory.rows import OF_ENTITY, select_rows
@@ -69,7 +69,7 @@ def forget(space: Space, what: str | Triple) -> ForgetReport:
             erased = _triples(space, connection, _versions(space, connection, what))
         else:
             linked = linking.find_one(connection, space.number, what)
-            others = people.others_meant(space, connection, what, linked.entity if linked else None)
+            others = parts.others_meant(space, connection, what, linked.entity if linked else None)
             erased = _Erased() if linked is None else _entity(space, connection, linked.entity)
         if not erased.triples and not erased.names and not erased.passages:
             return ForgetReport(also_named=others)

@@ -2,7 +2,7 @@
 
 A name is looked up in steps, the first that finds something wins:
 1. exactly as written; 2. by its key (`spelling.py`); 3. by its loose form, if only one entity has it;
-and for reading only 4. as a part of a person's name (`people.py`); 5. by nearest vector (`matching.py`).
+and for reading only 4. as a part of a person's or group's name (`parts.py`); 5. by nearest vector (`matching.py`).
 
 Writing links by spelling alone: no threshold on MiniLM's similarity tells a name from its like. "New York" and "New York City"
 have .95, "Apollo 11" and "Apollo 12" .93, "my brother" and "my sister" .84, but "Fenwick Hollow" and "Fenwick Holow" .62. A

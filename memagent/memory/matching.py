@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from memagent.memory import indexing, linking, people, relations
+from memagent.memory import indexing, linking, parts, relations
 from memagent.memory.composition import DEPTH, Walk, ways
 from memagent.memory.rows import Moment, Row, moment, provenance_of, select_rows
 from memagent.memory.space import Space
@@ -48,7 +48,7 @@ def match(space: Space, query: Query, as_of: AsOf | None, limit: int) -> list[Ma
     with space.database.read() as connection:
         relation = relations.known(space, connection, query.relation)
         meant: list[int] = []
-        for entity in people.meant(space, connection, query.known):
+        for entity in parts.meant(space, connection, query.known):
             meant.append(entity)
             if relation is not None and (exact := _exact(space, connection, query, entity, relation, when)):
                 return _matches(connection, exact[:limit])
@@ -169,7 +169,7 @@ def _one_each(connection: Connection, rows: Sequence[Row]) -> Iterable[Triple]:
 def askable(space: Space, entity: str) -> list[Askable]:
     """What `match` would answer about that entity: stored relations first, then those that follow from them."""
     with space.database.read() as connection:
-        meant = list(people.meant(space, connection, entity))
+        meant = list(parts.meant(space, connection, entity))
         return list(dict.fromkeys(asked for number in meant for asked in _askable(space, connection, number)))
 
 

@@ -14,7 +14,7 @@ from typing import Self
 
 from memagent.config import Settings
 from memagent.errors import InvalidInput, MemoryFault
-from memagent.memory import browsing, checkup, entities, forgetting, indexing, journal, matching, people, relations, transfer, writing
+from memagent.memory import browsing, checkup, entities, forgetting, indexing, journal, matching, parts, relations, transfer, writing
 from memagent.memory.embedding import Embedder, MiniLM
 from memagent.memory.home import Store, open_store
 from memagent.memory.rows import at
@@ -151,8 +151,8 @@ class Memory:
         return browsing.names(self._space, entity)
 
     def short_names(self, entity: str) -> tuple[str, ...]:
-        """Words of a person's names by which nobody else is meant: "Anna", "Lund"."""
-        return tuple(people.short_names(self._space, self.names(entity)))
+        """Words of a person's or group's names by which nobody else is meant: "Anna", "Lund"."""
+        return tuple(parts.short_names(self._space, self.names(entity)))
 
     def merge(self, keep: str, other: str) -> Change:
         """Make two entities one, under the name of the first."""
@@ -181,9 +181,9 @@ class Memory:
         return matching.askable(self._space, entity)
 
     def mentions(self, text: str) -> list[Mention]:
-        """The known entities that `text` names; a person also by a part of the name that nobody else has."""
+        """The known entities that `text` names; people and groups also by a part of the name that nobody else has."""
         with self._space.database.read() as connection:
-            return people.mentions(self._space, connection, text)
+            return parts.mentions(self._space, connection, text)
 
     def relation(self, name: str) -> str:
         """The canonical name of a relation."""

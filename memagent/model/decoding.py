@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import nlargest
 from itertools import islice
+from types import MappingProxyType
 from typing import Protocol
 
 import regex
 from torch import Tensor
 
-from memagent.model.kinds import may_be_object, may_be_subject
+from memagent.model.kinds import lives, may_be_object, may_be_subject
 from memagent.model.marks import Marks
 from memagent.model.opinions import NOTHING, Asked, RelationScorer, Stated, locate
 from memagent.model.tree import Scored
@@ -174,11 +175,17 @@ class Sentence:
     stated: Stated | None
     hopes: tuple[Names, ...]  # what it may state, the second opinion's likeliest first
     unlearnt: tuple[Names, ...]  # what else it may state, of which the second opinion knows only that the names are connected
+    living: Mapping[str, bool] = field(default_factory=dict)  # whether names of the context live, where that is known
     scored: dict[Names, float] = field(default_factory=dict)  # the best log-probability of each triple at any step so far
 
     def near(self, name: str) -> bool:
         """Whether a name is no name of the context."""
         return name in self.here or name == self.speaker
+
+    def may_be(self, name: str, kinds: Sequence[str]) -> bool:
+        """Whether a name may be of one of these kinds, by what is known of the names of the context."""
+        known = None if self.near(name) else self.living.get(name)
+        return known is None or lives(kinds) in (None, known)
 
     def again(self, names: Names, found: Iterable[Names]) -> bool:
         """Whether one of `found` says the same of a stretch that overlaps, as "Mendez" of "Chef Mendez"."""
@@ -253,9 +260,20 @@ class WriteSearch:
         self.relations = [Option(name, (*ids, marks.side)) for name, ids in zip(ontology.names, texts, strict=True)]
         self._relation_tokens = {option.name: option.tokens for option in self.relations}
 
-    def search(self, scorer: Scorer, focus: str, names: Sequence[str], here: frozenset[str], speaker: str) -> list[Triple]:
-        """`names`: what a slot may hold; every triple has at least one side in `here`, or the speaker for its subject."""
-        sentence = self._sentence(focus, names, here, speaker)
+    def search(
+        self,
+        scorer: Scorer,
+        focus: str,
+        names: Sequence[str],
+        here: frozenset[str],
+        speaker: str,
+        living: Mapping[str, bool] = MappingProxyType({}),
+    ) -> list[Triple]:
+        """`names`: what a slot may hold; every triple has at least one side in `here`, or the speaker for its subject.
+
+        `living`: of names that are not in `here`, whether they live, where that is known.
+        """
+        sentence = replace(self._sentence(focus, names, here, speaker), living=living)
         step = Step(frozenset(), math.log(max(1e-9, 1.0 - math.exp(float(scorer.following()[self.marks.close])))))
         found: list[Triple] = []
         while len(found) < MAX_TRIPLES and (step.coming >= LEAST_COMING or not sentence.says_nothing()):
@@ -324,6 +342,8 @@ class WriteSearch:
             and _apart(subject, target)
             and may_be_subject(subject, link, sentence.speaker)
             and may_be_object(target, link, sentence.speaker)
+            and sentence.may_be(subject, link.domain)
+            and sentence.may_be(target, link.range)
         )
 
     def _hoped(self, scorer: Scorer, sentence: Sentence, step: Step) -> list[Candidate]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from memagent.ontology import Relation
 
 PERSON = "person"
+ALIVE = frozenset({PERSON, "animal"})
 SPELT = frozenset({PERSON, "place", "country", "animal", "language", "water"})  # kinds whose names have letters
 
 
@@ -22,6 +23,12 @@ def may_be_subject(name: str, relation: Relation, speaker: str) -> bool:
 def may_be_object(name: str, relation: Relation, speaker: str) -> bool:
     """Whether a name may be of a kind that the relation has on its right."""
     return _may_be(name, relation.range, speaker)
+
+
+def lives(kinds: Sequence[str]) -> bool | None:
+    """Whether what is of one of these kinds lives; None where some do and others do not, or nothing is said."""
+    alive = ALIVE.intersection(kinds)
+    return None if not kinds or 0 < len(alive) < len(set(kinds)) else bool(alive)
 
 
 def _may_be(name: str, kinds: Sequence[str], speaker: str) -> bool:

@@ -194,7 +194,7 @@ class LocalModel:
         with self._lock, torch.inference_mode():
             scorer = self._scorer(self._to_be_written(request), WRITE, "write")
             search = self._writes if request.speaker else self._texts
-            return search.search(scorer, request.focus, names, frozenset(here), request.speaker)
+            return search.search(scorer, request.focus, names, frozenset(here), request.speaker, request.living)
 
     def draft(self, request: DraftRequest) -> Draft:
         """A read call if the model opens one that can be answered, otherwise the rest of the turn."""

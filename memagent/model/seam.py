@@ -7,7 +7,7 @@ could answer. Conversations are lists of token ids of the model's own; a node on
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from memagent.calls import ReadCall
@@ -18,13 +18,15 @@ from memagent.triples import SPEAKER, Query, Triple
 class WriteRequest:
     """A focus sentence to be written: `context` are the sentences before it, `known` the entities that these named.
 
-    `speaker` is who says it (empty: running text); a call may name spans of the focus, the known entities and the speaker.
+    `speaker` is who says it (empty: running text); a call may name spans of the focus, the known entities and the speaker. `living` says of
+    names of the context whether they are people or animals, as far as that is known: "He" is no town.
     """
 
     focus: str
     context: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
     speaker: str = ""
+    living: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
