@@ -436,6 +436,16 @@ def test_nothing_is_asked_that_the_memory_cannot_answer(random_model, seed):
     assert (nobody.call, nobody.asked_in_vain) == (None, False)
 
 
+def test_nobody_asks_for_the_home_town_of_a_town(random_model):
+    search = decoding.ReadSearch(random_model(1).marks, default_ontology())
+    asked = [Query("Dmitri", "hometown", None)]
+    town, ilse = Query("Narva", "hometown", None), Query("Ilse", "hometown", None)
+    tried = [town, Query("Narva", "population", None), Query(None, "hometown", "Narva"), ilse]
+    assert [search._may_ask(query, asked, ["Narva"]) for query in tried] == [False, True, True, True]
+    assert search._may_ask(Query("Ada", "father", None), [Query("user", "father", None)], ["Ada"])
+    assert search._may_ask(town, [], [])
+
+
 @pytest.mark.parametrize("second", [None, Guesses()], ids=["alone", "with a second opinion"])
 def test_what_was_asked_is_not_asked_again(random_model, second):
     model = random_model(1, second=second)

@@ -486,7 +486,8 @@ class ReadSearch:
             return query not in done and not (doubtful and _asked(opinions.get(query.known, {}), query) < ALSO_ASKED)
 
         askable = list(filter(is_open, askable))
-        every = list(dict.fromkeys([*askable, *filter(is_open, self._conceivable(entities))]))
+        conceivable = [query for query in self._conceivable(entities) if is_open(query) and self._may_ask(query, asked, answers)]
+        every = list(dict.fromkeys([*askable, *conceivable]))
         if not every:
             return ReadChoice(None, 0.0, None, 0.0, math.exp(opening))
         scored = self._scored(scorer, every, askable, opinions)
@@ -507,6 +508,18 @@ class ReadSearch:
             return ReadChoice(None, 0.0, wished, wish, math.exp(opening), opinion)
         query, score = max(possible, key=lambda pair: pair[1])
         return ReadChoice(query, self.judge.probability(features(query, score)), wished, wish, math.exp(opening), opinion)
+
+    def _may_ask(self, query: Query, asked: Sequence[Query], answers: Sequence[str]) -> bool:
+        """Not a town's home town: an answer is what the query that found it asks for, and lives or does not."""
+        if not asked or query.known not in answers:
+            return True
+        (_, found), (own, _) = self._sides(asked[-1]), self._sides(query)
+        return None in (lives(found), lives(own)) or lives(found) == lives(own)
+
+    def _sides(self, query: Query) -> tuple[Sequence[str], Sequence[str]]:
+        """The kinds of what a query is about, and of what it asks for."""
+        link = self.ontology[query.relation]
+        return (link.domain, link.range) if query.object is None else (link.range, link.domain)
 
     def _asked_again(self, query: Query, answers: Sequence[str]) -> Iterable[Query]:
         """The queries that ask for the same fact: about what was known and about each answer."""
