@@ -130,10 +130,12 @@ def test_of_requests_those_are_taught_that_an_earlier_model_takes_for_facts():
 
 def test_a_pronoun_asks_about_the_name_before_it_and_not_about_the_speaker():
     lessons = Lessons(3, "train")
-    readings = [reading for _ in range(100) if (reading := lessons.referred())]
+    readings = [reading for _ in range(600) if (reading := lessons.referred())]
     alone = [reading for reading in readings if len(reading.asked) == 2]
     assert 5 < len(alone) < len(readings) / 2
     assert all(relation == NOTHING for reading in alone for _, relation in reading.asked)
+    of_another = [reading.asked for reading in readings if len(reading.asked) == 1]
+    assert of_another and all(relation == NOTHING for ((_, relation),) in of_another)
     for reading in (reading for reading in readings if len(reading.asked) == 3):
         (name, label), (speaker, nothing), (pronoun, none) = [(reading.spans[i], relation) for i, relation in reading.asked]
         assert name[0] == 0

@@ -20,7 +20,7 @@ from typing import Protocol
 import regex
 from torch import Tensor
 
-from memagent.model.kinds import lives, may_be_object, may_be_subject
+from memagent.model.kinds import lives, may_be_object, may_be_subject, may_live
 from memagent.model.marks import Marks
 from memagent.model.opinions import NOTHING, Asked, RelationScorer, Stated, locate
 from memagent.model.tree import Scored
@@ -184,8 +184,7 @@ class Sentence:
 
     def may_be(self, name: str, kinds: Sequence[str]) -> bool:
         """Whether a name may be of one of these kinds, by what is known of the names of the context."""
-        known = None if self.near(name) else self.living.get(name)
-        return known is None or lives(kinds) in (None, known)
+        return self.near(name) or may_live(self.living.get(name), kinds)
 
     def again(self, names: Names, found: Iterable[Names]) -> bool:
         """Whether one of `found` says the same of a stretch that overlaps, as "Mendez" of "Chef Mendez"."""
@@ -514,7 +513,7 @@ class ReadSearch:
         if not asked or query.known not in answers:
             return True
         (_, found), (own, _) = self._sides(asked[-1]), self._sides(query)
-        return None in (lives(found), lives(own)) or lives(found) == lives(own)
+        return may_live(lives(found), own)
 
     def _sides(self, query: Query) -> tuple[Sequence[str], Sequence[str]]:
         """The kinds of what a query is about, and of what it asks for."""

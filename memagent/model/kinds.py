@@ -31,6 +31,11 @@ def lives(kinds: Sequence[str]) -> bool | None:
     return None if not kinds or 0 < len(alive) < len(set(kinds)) else bool(alive)
 
 
+def may_live(living: bool | None, kinds: Sequence[str]) -> bool:
+    """Whether what lives, or does not (None: nobody knows), may be of one of these kinds."""
+    return living is None or lives(kinds) in (None, living)
+
+
 def _may_be(name: str, kinds: Sequence[str], speaker: str) -> bool:
     """No kinds: anything may be."""
     if not kinds or name == speaker:
