@@ -410,6 +410,21 @@ def test_a_wish_is_for_a_thing_or_to_do_something():
             assert told.triples[0].object in told.text
 
 
+def test_relatives_go_by_a_name_a_title_or_a_word_instead_of_one():
+    grammar = Grammar(11)
+    named = set()
+    for _ in range(300):
+        told = grammar.kin_told()
+        link, about = told.triples
+        assert (link.subject, link.object) == ("user", about.subject if about.subject != "user" else about.object)
+        assert link.object in told.text
+        named.add("title" if " " in link.object else "word" if link.object in sum(grammar.kin["stand_ins"].values(), []) else "name")
+        told = grammar.kin_told("Ximena", "her")
+        assert told.triples[0].subject == "Ximena"
+        assert re.search(r"\bher\b", told.text, re.IGNORECASE)
+    assert named == {"title", "word", "name"}
+
+
 def test_a_pronoun_stands_for_a_subject_with_a_verb_and_a_title_keeps_its_capital():
     grammar = Grammar(10)
     bo, book = Name.plain("Bo Marsh", "he"), Name.plain("The Mill", "it")

@@ -94,7 +94,12 @@ def test_what_is_denied_is_taught_as_nothing_between_the_very_names():
     assert ("", NOTHING, "cats") in named(reading)
 
 
-@pytest.mark.parametrize("kind", ["told", "several", "compound", "denied", "changed", "replied", "asked", "steps", "answered", "spoken"])
+KINDS = [
+    "told", "several", "compound", "related", "named_later", "denied", "changed", "replied", "asked", "steps", "answered", "spoken"
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_lessons_point_at_places_of_their_text(kind):
     lessons = Lessons(3, "train")
     drawn = [reading for _ in range(40) if (reading := getattr(lessons, kind)())]
@@ -143,6 +148,29 @@ def test_a_pronoun_asks_about_the_name_before_it_and_not_about_the_speaker():
         assert label != NOTHING
         assert (speaker, nothing, none) == (WHOLE, NOTHING, NOTHING)
         assert reading.text[slice(*pronoun)].lower() in {"he", "him", "his", "she", "her", "it", "its"}
+
+
+def test_her_brother_is_the_brother_of_the_one_named_before():
+    lessons = Lessons(3, "train")
+    readings = [reading for _ in range(200) if (reading := lessons.related())]
+    before = 0
+    for reading in readings:
+        (subject, target, relation), (of, _, _) = [pair for pair in reading.pairs if pair[2] != NOTHING]
+        assert relation in lessons.teacher.grammar.kin_words
+        assert of == target
+        assert reading.spans[subject] != WHOLE
+        before += reading.text[reading.spans[subject][1]] == "."
+    assert len(readings) / 4 < before < len(readings)
+
+
+def test_a_name_that_comes_later_is_of_the_speakers_own():
+    lessons = Lessons(3, "train")
+    for _ in range(50):
+        reading = lessons.named_later()
+        ((subject, target, relation),) = [pair for pair in reading.pairs if pair[2] != NOTHING]
+        assert reading.spans[subject] == WHOLE
+        assert relation in lessons.teacher.grammar.kin_words
+        assert "my " in reading.text[: reading.spans[target][0]]
 
 
 def test_of_another_one_than_the_question_names_nothing_is_asked():

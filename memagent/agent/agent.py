@@ -93,7 +93,7 @@ class Agent:
         before = self.memory.recent_passages(2, source=source)
         who = self.settings.speaker if speaker is None else speaker
         for proposal in propose(self.model, self.memory, text, speaker=who, source=source, before=before):
-            yield from store(self.memory, self.settings, proposal.focus.text, proposal.triples)
+            yield from store(self.model, self.memory, self.settings, proposal.focus.text, proposal.triples)
 
     # ---- talking
 

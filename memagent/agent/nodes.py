@@ -12,6 +12,7 @@ from typing import Any, Literal, TypedDict
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
+from memagent.agent.descriptions import name_described
 from memagent.agent.events import MemoryAnswered, MemoryAsked, PassagesFound, TextAdded, TriplesWritten, WriteRejected
 from memagent.agent.reader import answer, scope
 from memagent.agent.writer import propose
@@ -69,13 +70,15 @@ def store_node(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         accepted = interrupt([WriteCall(triples).render() for _, triples in proposals])
     for (focus, triples), keep in zip(proposals, accepted, strict=True):
         refused = WriteRejected(WriteCall(triples).render(), "not approved")
-        for event in store(context.memory, context.settings, focus, triples) if keep else [refused]:
+        for event in store(context.model, context.memory, context.settings, focus, triples) if keep else [refused]:
             runtime.stream_writer(event)
     return {"proposals": []}
 
 
-def store(memory: Memory, settings: Settings, focus: str, triples: tuple[Triple, ...]) -> list[TriplesWritten | WriteRejected]:
-    """Store what is sure enough; say what was not stored, and why."""
+def store(
+    model: LanguageModel, memory: Memory, settings: Settings, focus: str, triples: tuple[Triple, ...]
+) -> list[TriplesWritten | WriteRejected]:
+    """Store what is sure enough, and let it name whom the speaker described so far; say what was not stored, and why."""
     floor = settings.min_confidence or 0.0
     events: list[TriplesWritten | WriteRejected] = []
     kept = []
@@ -90,6 +93,8 @@ def store(memory: Memory, settings: Settings, focus: str, triples: tuple[Triple,
         except InvalidInput as error:
             return [*events, WriteRejected(focus, str(error))]
         events.append(TriplesWritten(focus, WriteCall(tuple(kept)).render(), stored))
+        for triple in kept:
+            name_described(model, memory, focus, triple)
     return events
 
 

@@ -29,7 +29,7 @@ def scope(memory: Memory, said: Sequence[str], also: Sequence[str], asked: Itera
     before = next(filter(None, (_mentioned(memory, text) for text in reversed(earlier))), [])
     mentioned = [*before, *_mentioned(memory, last)]
     latest = dict(mentioned)  # one spelling each: "Anna" if the question has that, "Anna Lund" if that
-    named = [latest[name] for name, _ in mentioned]
+    named = [latest[name] for name, _ in mentioned if name not in also]  # who was found is not asked about by another name again
     entities = tuple(dict.fromkeys([*also, *reversed(named), *topics]))[:MAX_ENTITIES]
     done = set(asked)
     queries = [q for name in entities for a in memory.askable(name) if (q := a.query(name)) not in done]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from memagent.agent.descriptions import named
 from memagent.memory import Memory
 from memagent.model.kinds import ALIVE, lives
 from memagent.model.seam import LanguageModel, WriteRequest
@@ -39,6 +40,7 @@ def propose(
             request = WriteRequest(focus.text, focus.context, known, speaker, _living(about, memory.ontology))
             provenance = Provenance(source, passage, focus.start, focus.end, speaker, datetime.now(UTC))
             triples = tuple(t.with_provenance(provenance) for t in model.write(request))
+            triples = named(model, memory, triples, speaker, fresh) if speaker else triples
             fresh += triples
             yield Proposal(focus, triples)
             said = (*said, focus.text)[-CONTEXT_SENTENCES:]

@@ -19,7 +19,7 @@ from memagent.model.opinions import NOTHING, WHOLE, RelationScorer, Span, laid_o
 from memagent.ontology import default_ontology
 from memagent.training.examples import Teacher
 from memagent.training.filtering import tempting
-from memagent.training.grammar.engine import PERSONAL, Fact, Facts, Grammar, Question, Told
+from memagent.training.grammar.engine import PERSONAL, PRONOUNS, Fact, Facts, Grammar, Question, Told
 from memagent.training.grammar.names import Name
 from memagent.training.grammar.phrasings import Split
 from memagent.training.overlap import Overlap, evaluation_texts, unlike
@@ -179,8 +179,8 @@ class Lessons:
         """Any reading."""
         while True:
             kinds: dict[Callable[[], Reading | None], float] = {
-                self.told: 6, self.several: 1.5, self.compound: 6, self.denied: 4, self.changed: 1.5,
-                self.replied: 2, self.asked: 3, self.steps: 2, self.answered: 2, self.referred: 0.8, self.spoken: 0.5,
+                self.told: 6, self.several: 1.5, self.compound: 6, self.related: 1.2, self.named_later: 0.2, self.denied: 4,
+                self.changed: 1.5, self.replied: 2, self.asked: 3, self.steps: 2, self.answered: 2, self.referred: 0.8, self.spoken: 0.5,
                 self.sentence: 6 if self.real else 0, self.requested: 4 if self.requests else 0,
                 self.wondered: 1.5 if self.questions else 0,
             }  # fmt: skip
@@ -217,9 +217,34 @@ class Lessons:
         return stated(self.rng, whole.text, [], whole.triples, SPEAKER)
 
     def compound(self) -> Reading | None:
-        """Two to four facts of several."""
+        """Two to four facts of several; now and then of one who is named before."""
         told = self.teacher.compound(SPEAKER)
+        if self.rng.random() < 0.5 and told.facts and (later := self.teacher.grammar.with_pronoun(told, told.facts[0].subject.pronoun)):
+            return stated(self.rng, later.text, self._beside(told.facts[0].subject.name), later.triples, SPEAKER)
         return stated(self.rng, told.text, [], told.triples, SPEAKER)
+
+    def related(self) -> Reading | None:
+        """As in "Her brother Rafa is a diver.", said of one who is named before or in the sentence."""
+        g = self.teacher.grammar
+        whose = g.names.of("person")
+        if self.rng.random() < 0.4:
+            told = g.decorated(g.kin_told(whose.name, f"{whose.text}'s"))
+            return stated(self.rng, told.text, [], told.triples, SPEAKER)
+        if not whose.pronoun:
+            return None
+        told = g.decorated(g.kin_told(whose.name, PRONOUNS[whose.pronoun][2]))
+        return stated(self.rng, told.text, self._beside(whose.name), told.triples, SPEAKER)
+
+    def named_later(self) -> Reading | None:
+        """As in "Her name's Juno.", after something about "my daughter"."""
+        before, told = self.teacher.grammar.named_later()
+        return stated(self.rng, told.text, self._beside(before), told.triples, SPEAKER)
+
+    def _beside(self, name: str) -> list[str]:
+        """Names of the context: this one, now and then beside another."""
+        far = [name, *([self.teacher.grammar.fact().subject.name] if self.rng.random() < 0.3 else [])]
+        self.rng.shuffle(far)
+        return far
 
     def _plainest(self, fact: Fact, first_person: bool = False) -> Told:
         """Most often one that begins with its subject, as sentences with two verbs do."""

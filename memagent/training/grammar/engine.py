@@ -118,6 +118,7 @@ def dated(text: str) -> str:
     return f"at {text}"
 
 
+TITLED, STANDING_IN = 0.12, 0.1  # shares of the speaker's relatives that go by a title with a name, and by a word instead of one
 NEGATED = 0.35  # share of denials that are statements with a negation put in
 UNREAL = 0.25  # share of denials that are statements in a frame that takes them back
 OPPOSED = frozenset({"likes", "dislikes"})  # whose negation states the other
@@ -351,18 +352,44 @@ class Grammar:
             return self.tell(fact)
         return self._told(_with_noun(self.rng.choice(PLAIN), self.rng.choice(nouns)), fact)
 
-    def kin_told(self, speaker: str = SPEAKER) -> Told:
-        """As in "My sister Anna lives in Oslo.": who it is, and something about her."""
+    def kin_told(self, whose: str = SPEAKER, owner: str = "") -> Told:
+        """As in "My sister Anna lives in Oslo.", "Her brother Rafa is ill.": who it is, and something about that one.
+
+        `owner` are the words for `whose` kin it is, if not the speaker's: "her", "Ximena's".
+        """
+        relation, relative = self._relative(owner)
+        about = self.relation(ABOUT_PETS if relation == "pet" else ABOUT_PEOPLE)
+        told = self.tell(Fact(relative, about, self.object(about)), register=self.rng.choice(["spoken", "statements"]))
+        text = told.text.replace(",,", ",").replace(",.", ".").replace(",'s", "'s").replace(",?", "?")
+        link = Fact(Name.plain(whose), relation, relative)
+        first = Triple(whose, relation, literal(relative.name, text))
+        return Told(text, (first, *told.triples), (link, *told.facts), about_speaker=not owner)
+
+    def _relative(self, owner: str) -> tuple[str, Name]:
+        """A relation, and who stands in it, in the words of one who tells of them: "my sister Anna", "Grandma Odile", "Mum"."""
+        draw = self.rng.random()
+        if draw < TITLED and not owner:
+            relation, titles = self.rng.choice(list(self.kin["titles"].items()))
+            title = self.rng.choice(titles)
+            return relation, Name.plain(f"{title} {self.names.given_name(is_female(title.lower())).text}", kind="person")
+        if draw < TITLED + STANDING_IN and not owner:
+            relation, words = self.rng.choice(list(self.kin["stand_ins"].items()))
+            return relation, Name.plain(self.rng.choice(words), kind="person")
         relation, words = self.rng.choice(list(self.kin_words.items()))
         word = self.rng.choice(words)
-        person = self.names.of("pet_name") if relation == "pet" else self.names.given_name(is_female(word))
-        about = self.relation(ABOUT_PETS if relation == "pet" else ABOUT_PEOPLE)
-        text_form = self.rng.choice([f"my {word} {person.text}", f"my {word} {person.text}", f"{person.text}, my {word},"])
-        told = self.tell(Fact(Name(text_form, person.name), about, self.object(about)), register=self.rng.choice(["spoken", "statements"]))
-        text = told.text.replace(",,", ",").replace(",.", ".").replace(",'s", "'s").replace(",?", "?")
-        link = Fact(Name.plain(speaker), relation, person)
-        first = Triple(speaker, relation, person.name)
-        return Told(text, (first, *told.triples), (link, *told.facts), about_speaker=True)
+        owner = owner or ("our" if self.rng.random() < 0.15 else "my")
+        name = self.names.of("pet_name") if relation == "pet" else replace(self.names.given_name(is_female(word)), kind="person")
+        text = f"{owner} {word} {name.text}" if self.rng.random() < 0.67 else f"{name.text}, {owner} {word},"
+        return relation, replace(name, text=text)
+
+    def named_later(self, speaker: str = SPEAKER) -> tuple[str, Told]:
+        """As in "Her name's Juno.", said of "my daughter", which is returned too."""
+        relation, words = self.rng.choice([(r, w) for r, w in self.kin_words.items() if r != "pet"])
+        word = self.rng.choice(words)
+        name = self.names.given_name(is_female(word))
+        text = fill(self.rng.choice(self.kin["named_later"][name.pronoun or "she"]), {"o": name.text})
+        fact = Fact(Name.plain(speaker), relation, name)
+        return f"my {word}", Told(text, (Triple(speaker, relation, name.name),), (fact,), about_speaker=True)
 
     def kin_introduced(self, speaker: str = SPEAKER) -> Told:
         """As in "I have a sister, Anna, and she lives in Oslo.": first who it is, then something about her."""
@@ -442,14 +469,16 @@ class Grammar:
 
     def with_pronoun(self, told: Told, pronoun: str) -> Told | None:
         """The sentence with a pronoun for its subject, where that reads well."""
-        if len(told.facts) != 1 or not pronoun:
+        if not told.facts or not pronoun:
             return None
         subject = told.facts[0].subject.text
         capital = pronoun.capitalize()
+        if told.text.count(subject) != 1:
+            return None
         if told.text.startswith(f"{subject}'s "):
             possessive = {"he": "His", "she": "Her", "it": "Its"}[pronoun]
             text = possessive + told.text[len(subject) + 2 :]
-        elif re.match(rf"{re.escape(subject)} [a-z]", told.text) and told.text.count(subject) == 1:
+        elif re.match(rf"{re.escape(subject)} [a-z]", told.text):
             text = capital + told.text[len(subject) :]
         else:
             return None
@@ -701,12 +730,13 @@ PLURAL = frozenset({"opening hours", "hours", "inhabitants", "awards", "characte
 FEMALE = frozenset(
     {
         "sister", "sis", "daughter", "girl", "mother", "mum", "mom", "mama", "wife", "girlfriend", "fiancée", "grandmother", "grandma",
-        "gran", "aunt", "auntie",
+        "gran", "aunt", "auntie", "aunty", "granny", "nana", "nan", "oma", "nonna", "abuela", "tía", "tante",
     }
 )  # fmt: skip
 MALE = frozenset(
     {
         "brother", "son", "boy", "father", "dad", "papa", "husband", "boyfriend", "fiancé", "grandfather", "grandpa", "grandad", "uncle",
+        "opa", "nonno", "abuelo", "tío", "onkel",
     }
 )  # fmt: skip
 OURS = re.compile(r"^(?:my|our) ")

@@ -1,0 +1,123 @@
+"""Whom "my daughter" means: one known by a name, before or afterwards; nobody where it is not clear who."""
+
+import pytest
+
+from memagent import Query, Triple
+from memagent.agent import Agent
+from memagent.agent.descriptions import called
+from memagent.memory import CharacterEmbedder, Memory
+from memagent.model.seam import ScriptedModel
+
+SAID = {
+    "My daughter is called Juno.": [("user", "daughter", "Juno")],
+    "My daughter Mia plays chess.": [("user", "daughter", "Mia"), ("Mia", "plays sport", "chess")],
+    "my daughter's terrified of moths": [("my daughter", "afraid of", "moths")],
+    "Tom knows my daughter.": [("Tom", "friend", "my daughter")],
+    "Her name's Juno.": [("user", "daughter", "Juno")],
+    "My niece likes tea.": [("My niece", "likes", "tea")],
+    "My other daughter, Mia, likes tea.": [("user", "daughter", "Mia"), ("Mia", "likes", "tea")],
+    "My dentist is Dr Okafor.": [("user", "doctor", "Dr Okafor")],
+    "My GP hates cloves.": [("My GP", "dislikes", "cloves")],
+    "My doctor hates cloves.": [("My doctor", "dislikes", "cloves")],
+    "My dentist hates cloves.": [("My dentist", "dislikes", "cloves")],
+    "My mother is Rosalba.": [("user", "mother", "Rosalba")],
+    "Our mum takes metformin.": [("Our mum", "medication", "metformin")],
+    "My mother-in-law likes tea.": [("My mother-in-law", "likes", "tea")],
+}
+ASKED = {
+    "daughter": "daughter", "niece": "daughter", "GP": "doctor", "doctor": "doctor", "dentist": "doctor", "mum": "mother",
+    "mother-in-law": "mother",
+}  # fmt: skip
+
+
+class Reader(ScriptedModel):
+    """Takes "my niece" for a daughter, as a small model would."""
+
+    def __init__(self):
+        said = {text: [Triple(*names, 0.9) for names in triples] for text, triples in SAID.items()}
+        owns = [(own, word) for word in ASKED for own in ("my", "our", "My", "Our")]
+        super().__init__(said, {f"Who is {own} {word}?": [Query("user", ASKED[word], None)] for own, word in owns})
+
+
+@pytest.fixture
+def agent(memory_home, memory_settings):
+    with Agent(Memory.open(memory_home, settings=memory_settings, embedder=CharacterEmbedder()), memory_settings, Reader()) as agent:
+        yield agent
+
+
+def held(agent):
+    return {(t.subject, t.relation, t.object) for t in agent.memory.triples()}
+
+
+def test_what_is_said_of_my_daughter_is_written_of_the_one_who_is_known(agent):
+    agent.remember("My daughter is called Juno.")
+    (triple,) = agent.remember("my daughter's terrified of moths")
+    assert (triple.subject, triple.confidence) == ("Juno", 0.9)
+    (triple,) = agent.remember("Tom knows my daughter.")
+    assert triple.object == "Juno"
+
+
+def test_she_may_have_been_named_in_the_same_message(agent):
+    agent.reply("My daughter is called Juno. Tom knows my daughter.")
+    assert ("Tom", "friend", "Juno") in held(agent)
+
+
+@pytest.mark.parametrize("naming", ["My daughter is called Juno.", "Her name's Juno.", "My daughter Mia plays chess."])
+def test_what_was_said_before_she_is_named_is_hers(agent, naming):
+    agent.reply("my daughter's terrified of moths")
+    assert ("my daughter", "afraid of", "moths") in held(agent)
+    agent.reply(naming)
+    name = "Mia" if "Mia" in naming else "Juno"
+    assert (name, "afraid of", "moths") in held(agent)
+    assert agent.memory.names(name) == (name, "my daughter")
+
+
+def test_naming_can_be_undone(agent):
+    agent.reply("my daughter's terrified of moths")
+    agent.reply("Her name's Juno.")
+    agent.memory.undo()
+    assert held(agent) == {("my daughter", "afraid of", "moths"), ("user", "daughter", "Juno")}
+
+
+def test_of_two_neither_is_meant(agent):
+    agent.remember("My daughter is called Juno.")
+    agent.remember("My daughter Mia plays chess.")
+    agent.remember("my daughter's terrified of moths")
+    assert ("my daughter", "afraid of", "moths") in held(agent)
+
+
+def test_another_one_is_not_her(agent):
+    agent.reply("my daughter's terrified of moths")
+    agent.reply("My other daughter, Mia, likes tea.")
+    assert ("my daughter", "afraid of", "moths") in held(agent)
+
+
+def test_nobody_is_taken_for_one_who_was_called_otherwise(agent):
+    agent.remember("My daughter is called Juno.")
+    agent.remember("My niece likes tea.")
+    agent.remember("My dentist is Dr Okafor.")
+    agent.remember("My GP hates cloves.")
+    agent.remember("My doctor hates cloves.")
+    assert {s for s, r, _ in held(agent) if r in ("likes", "dislikes")} == {"My niece", "My GP", "My doctor"}
+    agent.remember("My dentist hates cloves.")
+    assert ("Dr Okafor", "dislikes", "cloves") in held(agent)
+
+
+def test_of_whom_there_is_but_one_any_word_for_it_will_do(agent):
+    agent.remember("My mother is Rosalba.")
+    agent.remember("Our mum takes metformin.")
+    agent.remember("My mother-in-law likes tea.")
+    assert {("Rosalba", "medication", "metformin"), ("My mother-in-law", "likes", "tea")} <= held(agent)
+
+
+def test_running_text_has_no_speaker_to_mean_anybody(agent):
+    agent.remember("My daughter is called Juno.")
+    list(agent.remember_events("my daughter's terrified of moths", speaker=""))
+    assert ("my daughter", "afraid of", "moths") in held(agent)
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("my daughter", "daughter"), ("Our piano teacher", "piano teacher"), ("Myra", ""), ("Dad", ""), ("ours", "")]
+)
+def test_a_description_is_by_what_it_is_the_speakers(name, word):
+    assert called(name) == word
