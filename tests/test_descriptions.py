@@ -4,7 +4,7 @@ import pytest
 
 from memagent import Query, Triple
 from memagent.agent import Agent
-from memagent.agent.descriptions import called
+from memagent.agent.descriptions import called, restated
 from memagent.memory import CharacterEmbedder, Memory
 from memagent.model.seam import ScriptedModel
 
@@ -22,6 +22,7 @@ SAID = {
     "My dentist hates cloves.": [("My dentist", "dislikes", "cloves")],
     "My mother is Rosalba.": [("user", "mother", "Rosalba")],
     "Our mum takes metformin.": [("Our mum", "medication", "metformin")],
+    "My mother plays chess.": [("My mother", "plays sport", "chess")],
     "My mother-in-law likes tea.": [("My mother-in-law", "likes", "tea")],
 }
 ASKED = {
@@ -108,6 +109,14 @@ def test_of_whom_there_is_but_one_any_word_for_it_will_do(agent):
     agent.remember("Our mum takes metformin.")
     agent.remember("My mother-in-law likes tea.")
     assert {("Rosalba", "medication", "metformin"), ("My mother-in-law", "likes", "tea")} <= held(agent)
+
+
+def test_of_whom_there_is_but_one_who_has_no_name_yet_any_word_will_do_too(agent):
+    agent.remember("Our mum takes metformin.")
+    assert agent.remember("My mother plays chess.")[0].subject.casefold() == "our mum"
+    assert restated(agent.memory, "What does my mother take, and our dad?") in ("What does our mum take, and our dad?", "What does Our mum take, and our dad?")
+    assert restated(agent.memory, "Does my sister take it?") == "Does my sister take it?"
+    agent.remember("My mother is Rosalba.")
 
 
 def test_running_text_has_no_speaker_to_mean_anybody(agent):

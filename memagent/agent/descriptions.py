@@ -16,14 +16,15 @@ from memagent.model.seam import DraftRequest, LanguageModel
 from memagent.ontology import Relation
 from memagent.triples import Query, Triple
 
-OWN = ("my ", "our ")
+OWN = ("my", "our")
 THREAD = "descriptions"  # of the model's cache
+_OWN_WORD = re.compile(r"\b([Mm]y|[Oo]ur) (\w+)")
 
 
 def called(name: str) -> str:
     """The word for somebody or something of the speaker's: "daughter" of "my daughter"; empty for any other name."""
     small = name.casefold()
-    return next((small.removeprefix(own) for own in OWN if small.startswith(own)), "")
+    return next((small.removeprefix(f"{own} ") for own in OWN if small.startswith(f"{own} ")), "")
 
 
 def named(
@@ -31,9 +32,23 @@ def named(
 ) -> tuple[Triple, ...]:
     """The triples with names for the speaker's descriptions, where it is known who is meant; `fresh` are not in the memory yet."""
     described = dict.fromkeys(name for t in triples for name in (t.subject, t.object) if called(name))
-    names = {name: meant(model, memory, name, speaker, (*fresh, *triples)) or name for name in described}
+    names = {name: meant(model, memory, name, speaker, (*fresh, *triples)) or restated(memory, name) for name in described}
     turned = (replace(t, subject=names.get(t.subject, t.subject), object=names.get(t.object, t.object)) for t in triples)
     return tuple(t for t in turned if t.subject != t.object)
+
+
+def restated(memory: Memory, text: str) -> str:
+    """The text with the words by which the memory knows those of whom the speaker has but one: "my mum" for "my mother"."""
+
+    def known(found: re.Match[str]) -> str:
+        own, word = found.groups()
+        relation = memory.ontology.find(word)
+        if relation is None or not relation.one or _known(memory, found[0]):
+            return found[0]
+        others = (f"{by} {other}" for by in (own, *OWN) for other in (relation.name, *relation.other_names))
+        return next((other for other in others if _known(memory, other)), found[0])
+
+    return _OWN_WORD.sub(known, text)
 
 
 def name_described(model: LanguageModel, memory: Memory, focus: str, triple: Triple) -> None:
@@ -91,6 +106,11 @@ def _fits(word: str, relation: Relation, said: Iterable[str]) -> bool:
 
 def _has(text: str, word: str) -> bool:
     return re.search(rf"\b{re.escape(word)}\b", text, re.IGNORECASE) is not None
+
+
+def _known(memory: Memory, name: str) -> bool:
+    """Whether the memory knows somebody by exactly this name."""
+    return any(mention.end - mention.start == len(name) for mention in memory.mentions(name))
 
 
 def _described(memory: Memory, text: str) -> Iterator[str]:

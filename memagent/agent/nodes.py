@@ -12,7 +12,7 @@ from typing import Any, Literal, TypedDict
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
-from memagent.agent.descriptions import name_described
+from memagent.agent.descriptions import name_described, restated
 from memagent.agent.events import MemoryAnswered, MemoryAsked, PassagesFound, TextAdded, TriplesWritten, WriteRejected
 from memagent.agent.reader import answer, scope
 from memagent.agent.writer import propose
@@ -103,7 +103,8 @@ def draft_node(state: State, runtime: Runtime[Context]) -> Command[Literal["reca
     context = runtime.context
     model, settings = context.model, context.settings
     earlier = state.get("turns", [])
-    turns = [(who, text) for who, text in [*earlier[-2 * REMEMBERED_TURNS :], [state["speaker"], state["message"]]]]
+    message = restated(context.memory, state["message"])
+    turns = [(who, text) for who, text in [*earlier[-2 * REMEMBERED_TURNS :], [state["speaker"], message]]]
     ids = state.get("ids") or model.prompt(turns)
     asked = [parse_query(text) for text in state.get("asked", [])]
     room = len(asked) < settings.max_reads
@@ -112,7 +113,7 @@ def draft_node(state: State, runtime: Runtime[Context]) -> Command[Literal["reca
     askable, entities = (now.askable, now.entities) if room else ((), ())
     request = DraftRequest(
         tuple(ids),
-        question=state["message"],
+        question=message,
         askable=askable,
         entities=entities,
         answers=tuple(state.get("last", [])),
