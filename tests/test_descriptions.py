@@ -114,7 +114,7 @@ def test_of_whom_there_is_but_one_any_word_for_it_will_do(agent):
 def test_of_whom_there_is_but_one_who_has_no_name_yet_any_word_will_do_too(agent):
     agent.remember("Our mum takes metformin.")
     assert agent.remember("My mother plays chess.")[0].subject.casefold() == "our mum"
-    assert restated(agent.memory, "What does my mother take, and our dad?") in ("What does our mum take, and our dad?", "What does Our mum take, and our dad?")
+    assert restated(agent.memory, "What does my mother take, and our dad?").casefold() == "what does our mum take, and our dad?"
     assert restated(agent.memory, "Does my sister take it?") == "Does my sister take it?"
     agent.remember("My mother is Rosalba.")
 

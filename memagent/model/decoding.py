@@ -231,7 +231,7 @@ class Step:
             1.0,
             max(UNLIKELY_NEXT, self.coming),
             max(UNLIKELY_NAMES, logprob) if opinions else logprob,
-            _log_odds(opinion) if opinions else 0.0,
+            log_odds(opinion) if opinions else 0.0,
             opinions.get(NOTHING, 0.0),
             float(bool(self.found)),
             float(any(_within(name, other) for name in (subject, target) for s, _, o in self.found for other in (s, o))),
@@ -389,7 +389,7 @@ def _opinion(table: Mapping[str, float], relation: str) -> float:
     return table.get(relation, UNFITTED) if table else 0.0
 
 
-def _log_odds(logprob: float) -> float:
+def log_odds(logprob: float) -> float:
     """A log-probability as a judge weighs it: .99 says more than .9, which log-probabilities hide; no surer than `SUREST`."""
     return max(-SUREST, min(SUREST, logprob - math.log(max(1e-9, -math.expm1(min(-1e-9, logprob))))))
 
@@ -496,7 +496,7 @@ class ReadSearch:
         def features(query: Query, score: float) -> tuple[float, ...]:
             table = opinions.get(query.known, {})
             nothing = table.get((NOTHING, False), 0.0)
-            asked_for = _log_odds(_asked(table, query)) if table else 0.0
+            asked_for = log_odds(_asked(table, query)) if table else 0.0
             return (1.0, opening, score - every_score, asked_for, nothing, score - most, float(bool(answers)))
 
         opinion = _asked(opinions.get(wished.known, {}), wished)
@@ -521,8 +521,9 @@ class ReadSearch:
         return (link.domain, link.range) if query.object is None else (link.range, link.domain)
 
     def _asked_again(self, query: Query, answers: Sequence[str]) -> Iterable[Query]:
-        """The queries that ask for the same fact: about what was known and about each answer."""
+        """The queries that ask for the same fact, about what was known and each answer; and for its other side, which was not meant."""
         turned = self.ontology[query.relation].turned
+        yield _about(query.known, query.relation, query.object is not None)
         yield from (_about(answer, query.relation, query.object is not None) for answer in answers)
         yield from _turned(query, turned, answers) if turned else ()
 
