@@ -531,6 +531,9 @@ def test_an_answer_is_kept_unless_both_opinions_together_miss_a_further_one(rand
     assert not in_vain(replace(wished, opinion=math.log(0.4)), request)
     assert not in_vain(replace(wished, opening=0.6), request)
     assert in_vain(replace(wished, opinion=math.log(0.4), opening=0.99), request)
+    assert not in_vain(wished, replace(request, asked=(Query("user", "spouse", None),)))  # the same again
+    assert not in_vain(replace(wished, wished=Query("user", "partner", None)), request)  # about another name than what was found
+    assert in_vain(replace(wished, opinion=math.log(0.99), wished=Query("user", "partner", None)), request)
     assert not in_vain(wished, replace(request, askable=(wished.wished,)))
     assert in_vain(replace(wished, opinion=math.log(0.01)), replace(request, answers=()))
 

@@ -36,15 +36,17 @@ from memagent.model.replies import bare, says
 from memagent.model.seam import Draft, DraftRequest, WriteRequest
 from memagent.model.tree import Scored, score_paths
 from memagent.ontology import Ontology, default_ontology
-from memagent.triples import SPEAKER, Triple
+from memagent.triples import SPEAKER, Query, Triple
 
 WRITE, READ = "write", "read"
 TEXT = "text"  # a judge of writes
 BARE = ""  # no adapter
 OPINIONS = "opinions.safetensors"
 WISHED = 0.5  # probability of a call that has no answer: "not known"
-WISHED_AGAIN = 3.5  # after an answer: log-odds of a further call by the language model and by the second opinion together. Of held-out
+WISHED_FURTHER = 3.5  # after an answer: log-odds of a further call by the language model and by the second opinion together. Of held-out
 # questions with another step .57 are seen to lack its answer then, and .03 of those that have theirs are taken for such
+WISHED_AGAIN = 6.0  # the same of a call that is no step further: about a name asked about before ("Where does Dana work?" may ask for the
+# town, too), or for the same relation again
 TALKED_ABOUT = 3  # subjects and objects of the sentence before that a pronoun may stand for
 ALONE = 0.75  # confidence from which a sentence read without its context counts as read
 MERGED_BELOW = 200_000_000  # parameters; a copy of the base for each adapter costs less than the adapters' own products
@@ -230,7 +232,8 @@ class LocalModel:
         wishes = choice.wished not in request.askable and choice.wish >= WISHED
         if request.answers:
             opening = log_odds(math.log(max(choice.opening, 1e-9)))
-            return wishes and opening + (log_odds(choice.opinion) if self.second else opening) >= WISHED_AGAIN
+            least = WISHED_FURTHER if choice.wished and _goes_on(choice.wished, request) else WISHED_AGAIN
+            return wishes and opening + (log_odds(choice.opinion) if self.second else opening) >= least
         return choice.opening >= WISHED or wishes
 
     def _says(self, reply: str, request: DraftRequest) -> bool:
@@ -282,6 +285,11 @@ class LocalModel:
         entry.ids = list(ids)
         self.pool.put(key, entry)
         return entry, torch.log_softmax(output.logits[0, -1].float(), dim=-1)
+
+
+def _goes_on(wished: Query, request: DraftRequest) -> bool:
+    """Whether a query asks something else, and about what was found."""
+    return wished.known in request.answers and all(wished.relation != asked.relation for asked in request.asked)
 
 
 class PrefixScorer:
