@@ -80,6 +80,13 @@ def test_naming_can_be_undone(agent):
     assert held(agent) == {("my daughter", "afraid of", "moths"), ("user", "daughter", "Juno")}
 
 
+def test_one_who_is_merged_by_hand_under_the_description_stays_so(agent):
+    agent.remember("my daughter's terrified of moths")
+    agent.memory.add_alias("my daughter", "Juno")
+    agent.remember("Her name's Juno.")
+    assert agent.memory.names("Juno") == ("my daughter", "Juno")
+
+
 def test_of_two_neither_is_meant(agent):
     agent.remember("My daughter is called Juno.")
     agent.remember("My daughter Mia plays chess.")

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from evals import report
 from evals.case import Outcome, Row, Score
 
@@ -34,6 +36,23 @@ def test_every_figure_of_the_documents_is_in_the_results() -> None:
     assert any(map(MARK.search, texts)), "there is no marked table of figures"
     found = [each for text in texts for each in wrong(text, lambda file: report.read(ROOT / "evals" / "results" / file))]
     assert not found
+
+
+@pytest.mark.parametrize("suite", ["editing", "extraction", "junk", "perplexity"])
+def test_no_sentence_of_a_data_set_is_in_the_results(suite: str) -> None:
+    """These suites read public data: their results are written with `--no-text`."""
+    result = report.read(ROOT / "evals" / "results" / f"{suite}.json")
+    assert result["data"]
+    assert not [text for case in result["cases"] for name, value in case.items() if name not in ("name", "kind") for text in texts(value)]
+
+
+def texts(value: Any) -> Iterator[str]:
+    """All strings in a value of JSON."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from texts(each)
 
 
 def test_a_figure_that_is_not_in_the_results_is_found() -> None:
