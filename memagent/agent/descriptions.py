@@ -60,8 +60,8 @@ def name_described(model: LanguageModel, memory: Memory, focus: str, triple: Tri
     if not speaker or triple.subject != speaker or called(triple.object):
         return
     before = " ".join(memory.recent_passages(2, source=source))
-    here, there = set(_described(memory, focus)), set(_described(memory, before))
-    for description in here or {name for name in there if not _has(focus, called(name))}:
+    here, there = (dict.fromkeys(_described(memory, text)) for text in (focus, before))
+    for description in here or [name for name in there if not _has(focus, called(name))]:
         if meant(model, memory, description, speaker, said=before) == triple.object:
             memory.merge(triple.object, description)
 
@@ -71,8 +71,8 @@ def meant(
 ) -> str | None:
     """The name of the only one who can be meant; None if there is none or several. `said` counts as said with each of them."""
     new = [t for t in fresh if t.subject == speaker]
-    known = {a.query(speaker) for a in memory.askable(speaker) if not a.inverse} | {Query(speaker, t.relation, None) for t in new}
-    relation = _relation(model, description, speaker, tuple(known)) if known else None
+    asked = [a.query(speaker) for a in memory.askable(speaker) if not a.inverse] + [Query(speaker, t.relation, None) for t in new]
+    relation = _relation(model, description, speaker, tuple(dict.fromkeys(asked))) if asked else None
     if relation is None:
         return None
     stored = [(m.answer, m.provenance) for m in memory.match(Query(speaker, relation, None))]
