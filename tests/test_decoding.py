@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from memagent import Query
+from memagent import Query, Triple
 from memagent.calls import ReadCall, WriteCall, parse_read, parse_write
 from memagent.model import decoding
 from memagent.model.decoding import HOPES, READ_JUDGE, UNFITTED, WRITE_JUDGE, Hypothesis, Judge, Option, ReadChoice, fill_slot, spans
@@ -644,3 +644,15 @@ def test_the_pool_lets_the_least_used_thread_go(random_model):
         assert model.pool.reused == reused  # it had been let go
         model.feed(ids, ("three", "read"))
         assert model.pool.reused == reused + len(ids) - 1
+
+
+@pytest.mark.parametrize(("confidence", "tied"), [(0.9, True), (0.6, False)])
+def test_a_sentence_that_is_sure_alone_is_tied_to_those_of_before(random_model, confidence, tied):
+    model = random_model()
+    job = Triple("Rafa", "occupation", "diver", 0.9)
+    kin = Triple("Ximena", "brother", "Rafa", confidence)
+    others = [Triple("Ximena", "occupation", "diver", 0.99), Triple("Tom", "brother", "Rafa", 0.99)]  # of her, or of one nobody named
+    model.search = lambda request: [kin, *others, job] if request.known else [job]
+    request = WriteRequest("Her brother Rafa is a diver.", ("My partner's called Ximena.",), ("Ximena",), "user")
+    assert model.write(request) == ([kin, job] if tied else [job])
+    assert model.write(replace(request, known=())) == [job]

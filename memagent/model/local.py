@@ -49,6 +49,7 @@ WISHED_AGAIN = 6.0  # the same of a call that is no step further: about a name a
 # town, too), or for the same relation again
 TALKED_ABOUT = 3  # subjects and objects of the sentence before that a pronoun may stand for
 ALONE = 0.75  # confidence from which a sentence read without its context counts as read
+TIED = 0.85  # confidence from which it is then believed to speak of a relative of one of before
 MERGED_BELOW = 200_000_000  # parameters; a copy of the base for each adapter costs less than the adapters' own products
 FP32_BELOW = 1_000_000_000  # parameters; larger ones stay in the type they were saved in, which is half as large
 
@@ -174,10 +175,20 @@ class LocalModel:
         """
         if request.context and request.speaker:
             alone = self.write(replace(request, context=(), known=()))
-            if request.focus.rstrip().endswith("?") or (alone and min(t.confidence for t in alone) >= ALONE):
+            if request.focus.rstrip().endswith("?"):
                 return alone
+            if alone and min(t.confidence for t in alone) >= ALONE:
+                return [*self._tied(request, alone), *alone]
             request = replace(request, known=self.talked_about(request))
         return self.search(request)
+
+    def _tied(self, request: WriteRequest, alone: Sequence[Triple]) -> list[Triple]:
+        """What ties those of whom the sentence tells to those of before: "Her brother Rafa is a diver." ties Rafa to her."""
+        told = {t.subject for t in alone}
+        if not request.known or told <= {request.speaker, *(t.object for t in alone)}:
+            return []
+        before = {name for name in request.known if name not in request.focus}
+        return [t for t in self.search(request) if t.subject in before and t.object in told and t.confidence >= TIED]
 
     def talked_about(self, request: WriteRequest) -> tuple[str, ...]:
         """The known names, and who the sentence before seems to be about, though it states nothing: "Suppose Harlan won. He's a baker."."""
