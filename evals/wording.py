@@ -47,15 +47,16 @@ def training_templates() -> Templates:
     """All templates of the grammar that comes with the package."""
     folder = files("memagent.training") / "grammar"
     tables = (tomllib.loads(file.read_text(encoding="utf-8")) for file in folder.iterdir() if file.name.endswith(".toml"))
-    return Templates.of(text for table in tables for text in _texts(table))
+    return Templates.of(text for table in tables for text in texts(table))
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts(value: Any) -> Iterator[str]:
+    """All strings in a value of TOML or JSON."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
         for each in value.values() if isinstance(value, dict) else value:
-            yield from _texts(each)
+            yield from texts(each)
 
 
 def _pattern(template: str) -> str:

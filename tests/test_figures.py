@@ -9,6 +9,7 @@ import pytest
 
 from evals import report
 from evals.case import Outcome, Row, Score
+from evals.wording import texts
 
 ROOT = Path(__file__).parents[1]
 MARK = re.compile(r"<!-- figures: ([\w.]+) -->\n((?:\|.*\n)+)")
@@ -44,15 +45,6 @@ def test_no_sentence_of_a_data_set_is_in_the_results(suite: str) -> None:
     result = report.read(ROOT / "evals" / "results" / f"{suite}.json")
     assert result["data"]
     assert not [text for case in result["cases"] for name, value in case.items() if name not in ("name", "kind") for text in texts(value)]
-
-
-def texts(value: Any) -> Iterator[str]:
-    """All strings in a value of JSON."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from texts(each)
 
 
 def test_a_figure_that_is_not_in_the_results_is_found() -> None:

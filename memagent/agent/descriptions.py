@@ -1,6 +1,6 @@
 """Whom the speaker means by "my daughter": one whom the memory knows by a name, if only one can be meant.
 
-The model reads "Who is my daughter?" as it reads any question, and the memory answers. As a model takes "my niece" for a cousin, what
+The model reads "Who is my daughter?" as it reads any question, and the memory answers. As a model takes "my niece" for an aunt, what
 is found counts only where it was called by the same word. So what is said of "my daughter" is written of Juno (`named`); and once
 "my daughter" has a name, what was written of her before is Juno's too (`name_described`).
 """

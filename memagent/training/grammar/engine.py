@@ -476,8 +476,7 @@ class Grammar:
         if told.text.count(subject) != 1:
             return None
         if told.text.startswith(f"{subject}'s "):
-            possessive = {"he": "His", "she": "Her", "it": "Its"}[pronoun]
-            text = possessive + told.text[len(subject) + 2 :]
+            text = PRONOUNS[pronoun][2].capitalize() + told.text[len(subject) + 2 :]
         elif re.match(rf"{re.escape(subject)} [a-z]", told.text):
             text = capital + told.text[len(subject) :]
         else:
