@@ -32,12 +32,14 @@ class Relation:
     """A named, directed kind of link.
 
     `one`: a subject has one object at a time, a newer one supersedes it; `inverse_one`: an object has one subject.
+    `stand_ins` are words that people use like a name for their own ("Mum").
     `domain` and `range` are kinds of entity ("person", "place", ...), for people and for the teacher.
     """
 
     name: str
     description: str = ""
     other_names: tuple[str, ...] = ()
+    stand_ins: tuple[str, ...] = ()
     inverse: str | None = None
     symmetric: bool = False
     one: bool = False
@@ -145,7 +147,7 @@ def read_relations(path: Path) -> list[Relation]:
     return relations
 
 
-_LISTS = {"other_names", "domain", "range"}
+_LISTS = {"other_names", "stand_ins", "domain", "range"}
 _TEXTS = {"description", "inverse", "wikidata"}
 _FLAGS = {"symmetric", "one", "inverse_one"}
 

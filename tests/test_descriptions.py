@@ -22,12 +22,15 @@ SAID = {
     "My dentist hates cloves.": [("My dentist", "dislikes", "cloves")],
     "My mother is Rosalba.": [("user", "mother", "Rosalba")],
     "Our mum takes metformin.": [("Our mum", "medication", "metformin")],
+    "Mum plays chess.": [("Mum", "plays sport", "chess"), ("user", "mother", "Mum")],
+    "Dad plays chess.": [("Dad", "plays sport", "chess"), ("user", "father", "Dad")],
     "My mother plays chess.": [("My mother", "plays sport", "chess")],
     "My mother-in-law likes tea.": [("My mother-in-law", "likes", "tea")],
 }
 ASKED = {
     "daughter": "daughter", "niece": "daughter", "GP": "doctor", "doctor": "doctor", "dentist": "doctor", "mum": "mother",
     "mother-in-law": "mother",
+    "mother": "mother", "dad": "father",
 }  # fmt: skip
 
 
@@ -121,9 +124,37 @@ def test_of_whom_there_is_but_one_any_word_for_it_will_do(agent):
 def test_of_whom_there_is_but_one_who_has_no_name_yet_any_word_will_do_too(agent):
     agent.remember("Our mum takes metformin.")
     assert agent.remember("My mother plays chess.")[0].subject.casefold() == "our mum"
-    assert restated(agent.memory, "What does my mother take, and our dad?").casefold() == "what does our mum take, and our dad?"
-    assert restated(agent.memory, "Does my sister take it?") == "Does my sister take it?"
+    assert restated(agent.memory, "What does my mother take, and our dad?", "user").casefold() == "what does our mum take, and our dad?"
+    assert restated(agent.memory, "Does my sister take it?", "user") == "Does my sister take it?"
     agent.remember("My mother is Rosalba.")
+
+
+@pytest.mark.parametrize("first", ["Mum plays chess.", "Our mum takes metformin.", "My mother plays chess."])
+def test_mum_and_my_mother_are_one_and_get_her_name_whenever_it_is_said(agent, first):
+    rest = [text for text in ("Mum plays chess.", "Our mum takes metformin.", "My mother plays chess.") if text != first]
+    for text in (first, *rest):
+        agent.reply(text)
+    assert len({s for s, r, _ in held(agent) if r in ("plays sport", "medication")}) == 1
+    for text in ("My niece likes tea.", "Tom knows my daughter.", "My GP hates cloves.", "My mother is Rosalba."):
+        agent.reply(text)
+    assert {(s, r) for s, r, _ in held(agent) if s not in ("user", "Tom") and r in ("plays sport", "medication")} == {
+        ("Rosalba", "plays sport"),
+        ("Rosalba", "medication"),
+    }
+
+
+def test_one_who_is_known_by_name_may_be_called_like_a_name(agent):
+    agent.remember("My mother is Rosalba.")
+    agent.remember("Mum plays chess.")
+    assert ("Rosalba", "plays sport", "chess") in held(agent)
+    assert restated(agent.memory, "What does Mum play?", "user") == "What does my mum play?"
+    assert restated(agent.memory, "What did Mother Teresa play, and Dad?", "user") == "What did Mother Teresa play, and Dad?"
+
+
+def test_my_dad_is_the_one_who_is_called_dad(agent):
+    agent.remember("Dad plays chess.")
+    assert restated(agent.memory, "What does my father play?", "user") == "What does Dad play?"
+    assert ("user", "father", "Dad") in held(agent)
 
 
 def test_running_text_has_no_speaker_to_mean_anybody(agent):

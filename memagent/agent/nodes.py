@@ -103,7 +103,7 @@ def draft_node(state: State, runtime: Runtime[Context]) -> Command[Literal["reca
     context = runtime.context
     model, settings = context.model, context.settings
     earlier = state.get("turns", [])
-    message = restated(context.memory, state["message"])
+    message = restated(context.memory, state["message"], state["speaker"])
     turns = [(who, text) for who, text in [*earlier[-2 * REMEMBERED_TURNS :], [state["speaker"], message]]]
     ids = state.get("ids") or model.prompt(turns)
     asked = [parse_query(text) for text in state.get("asked", [])]

@@ -373,8 +373,8 @@ class Grammar:
             title = self.rng.choice(titles)
             return relation, Name.plain(f"{title} {self.names.given_name(is_female(title.lower())).text}", kind="person")
         if draw < TITLED + STANDING_IN and not owner:
-            relation, words = self.rng.choice(list(self.kin["stand_ins"].items()))
-            return relation, Name.plain(self.rng.choice(words), kind="person")
+            relation = self.rng.choice([r for r in self.ontology if r.stand_ins])
+            return relation.name, Name.plain(self.rng.choice(relation.stand_ins), kind="person")
         relation, words = self.rng.choice(list(self.kin_words.items()))
         word = self.rng.choice(words)
         owner = owner or ("our" if self.rng.random() < 0.15 else "my")
