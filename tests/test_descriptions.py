@@ -23,6 +23,11 @@ SAID = {
     "My mother is Rosalba.": [("user", "mother", "Rosalba")],
     "Our mum takes metformin.": [("Our mum", "medication", "metformin")],
     "Mum plays chess.": [("Mum", "plays sport", "chess"), ("user", "mother", "Mum")],
+    "Mom plays chess.": [("Mom", "plays sport", "chess"), ("user", "mother", "Mom")],
+    "mum is 60": [("mum", "age", "60"), ("user", "mother", "mum")],
+    "I love Mum.": [("user", "likes", "Mum")],
+    "My boss hates cloves.": [("My boss", "dislikes", "cloves")],
+    "My new boss is Ines.": [("user", "boss", "Ines")],
     "Dad plays chess.": [("Dad", "plays sport", "chess"), ("user", "father", "Dad")],
     "My mother plays chess.": [("My mother", "plays sport", "chess")],
     "My mother-in-law likes tea.": [("My mother-in-law", "likes", "tea")],
@@ -155,6 +160,65 @@ def test_my_dad_is_the_one_who_is_called_dad(agent):
     agent.remember("Dad plays chess.")
     assert restated(agent.memory, "What does my father play?", "user") == "What does Dad play?"
     assert ("user", "father", "Dad") in held(agent)
+
+
+def test_a_word_that_is_hers_already_is_not_merged_again(agent):
+    agent.reply("Mum plays chess.")
+    agent.reply("mum is 60")
+    assert {s.casefold() for s, r, _ in held(agent) if r in ("plays sport", "age")} == {"mum"}
+    agent.memory.add_alias("Mum", "Rosalba")
+    agent.reply("My mother is Rosalba.")
+    assert set(agent.memory.names("Rosalba")) == {"Mum", "mum", "Rosalba"}
+
+
+def test_whom_others_told_of_and_what_does_not_live_are_not_the_mother(agent):
+    agent.memory.add([Triple("Mother", "director", "Bong Joon-ho")])
+    agent.reply("Mum plays chess.", speaker="Ann")
+    agent.remember("My mother is Rosalba.")
+    assert {("Mother", "director", "Bong Joon-ho"), ("Mum", "plays sport", "chess"), ("user", "mother", "Rosalba")} <= held(agent)
+    assert restated(agent.memory, "What does my mother play?", "user") == "What does my mother play?"
+
+
+def test_a_new_boss_is_not_the_one_of_before(agent):
+    agent.reply("My boss hates cloves.")
+    for text in ("My niece likes tea.", "Tom knows my daughter.", "My GP hates cloves.", "My new boss is Ines."):
+        agent.reply(text)
+    assert ("My boss", "dislikes", "cloves") in held(agent)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "What does Anna's Dad play?",
+        "Who is the Father of physics?",
+        "When is Father's Day?",
+        "Does Father Brown play?",
+        "What does my PA play?",
+        "What does my father-in-law play?",
+        "What does pa play, Tom?",
+    ],
+)
+def test_other_uses_of_the_word_are_left_alone(agent, text):
+    agent.remember("Dad plays chess.")
+    assert restated(agent.memory, text, "user") == text
+
+
+def test_in_small_letters_the_word_is_one_too(agent):
+    agent.remember("Dad plays chess.")
+    assert restated(agent.memory, "what does papa play?", "user") == "what does Dad play?"
+    assert restated(agent.memory, "what does dad play?", "user") == "what does Dad play?"
+
+
+def test_the_word_is_of_the_named_mother_though_the_model_cannot_read_it(agent):
+    agent.remember("My mother is Rosalba.")
+    agent.remember("Mom plays chess.")
+    assert held(agent) == {("user", "mother", "Rosalba"), ("Rosalba", "plays sport", "chess")}
+
+
+def test_what_is_said_to_mum_is_of_the_one_who_is_known_as_our_mum(agent):
+    agent.remember("Our mum takes metformin.")
+    agent.remember("I love Mum.")
+    assert {(s, r, o.casefold()) for s, r, o in held(agent) if r == "likes"} == {("user", "likes", "our mum")}
 
 
 def test_running_text_has_no_speaker_to_mean_anybody(agent):

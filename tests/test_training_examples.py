@@ -193,7 +193,8 @@ def test_every_compound_fills_and_names_its_gold(split):
         for template in templates:
             told = compound(grammar, template)
             names = {name for t in told.triples for name in (t.subject, t.object)} - {"user"}
-            held = len(told.triples) > 1 and all(name in told.text for name in names) and told.about_speaker == (person == "first")
+            least = 1 if "{s2" in template else 2  # of one of two names nothing may be said
+            held = len(told.triples) >= least and all(name in told.text for name in names) and told.about_speaker == (person == "first")
             if not held or "{" in told.text or parse_write(WriteCall(told.triples).render()).triples != told.triples:
                 wrong.append((template, told.text, told.triples))
     assert wrong == []
@@ -418,7 +419,7 @@ def test_relatives_go_by_a_name_a_title_or_a_word_instead_of_one():
         link, about = told.triples
         assert (link.subject, link.object) == ("user", about.subject if about.subject != "user" else about.object)
         assert link.object in told.text
-        named.add("title" if " " in link.object else "word" if link.object in sum(grammar.kin["stand_ins"].values(), []) else "name")
+        named.add("title" if " " in link.object else "word" if any(link.object in r.stand_ins for r in grammar.ontology) else "name")
         told = grammar.kin_told("Ximena", "her")
         assert told.triples[0].subject == "Ximena"
         assert re.search(r"\bher\b", told.text, re.IGNORECASE)

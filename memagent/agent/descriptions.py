@@ -13,14 +13,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from memagent.memory import Memory
-from memagent.model.kinds import PERSON
+from memagent.model.kinds import lives
 from memagent.model.seam import DraftRequest, LanguageModel
 from memagent.ontology import Relation
 from memagent.triples import Query, Triple
 
 OWN = ("my", "our")
+DETERMINERS = frozenset(["a", "an", "the", "my", "our", "your", "his", "her", "its", "their"])  # "the Father of physics" is nobody's
 THREAD = "descriptions"  # of the model's cache
-_OWN_WORD = re.compile(r"\b(?P<own>[Mm]y|[Oo]ur) (?P<word>\w+)|\b(?P<alone>[A-Z]\w+)\b(?! [A-Z])")  # no "Mother Teresa"
+TOLD = 20  # triples of one that are looked at
+_WORD = re.compile(r"\b(?:(?P<own>[Mm]y|[Oo]ur) )?(?P<word>\w+)\b(?!-)")
+_NAME_GOES_ON = re.compile(r"(['’]s)? [A-Z]")  # "Mother Teresa", "Mother's Day"
 
 
 def called(name: str) -> str:
@@ -35,13 +38,15 @@ def named(
     """The triples with names for the speaker's descriptions, where it is known who is meant; `fresh` are not in the memory yet."""
     described = dict.fromkeys(name for t in triples for name in (t.subject, t.object) if _word(memory, name))
     known = {name: found for name in described if (found := meant(model, memory, name, speaker, (*fresh, *triples)))}
-    names = {name: restated(memory, name, speaker) for name in described} | known
+    names = {name: _other_words(memory, name, speaker) or name for name in described} | known
 
-    def object_(triple: Triple) -> str:
-        introduced = triple.subject == speaker and not called(triple.object)  # "Mum" is the mother: the word is hers, as a name would be
+    def target(triple: Triple) -> str:
+        """Where the triple says that "Mum" is the mother, the word is hers, as a name would be."""
+        stood_in = _stood_in(memory, triple.object)
+        introduced = triple.subject == speaker and stood_in is not None and stood_in.name == triple.relation
         return (known if introduced else names).get(triple.object, triple.object)
 
-    turned = (replace(t, subject=names.get(t.subject, t.subject), object=object_(t)) for t in triples)
+    turned = (replace(t, subject=names.get(t.subject, t.subject), object=target(t)) for t in triples)
     return tuple(t for t in turned if t.subject != t.object)
 
 
@@ -52,29 +57,51 @@ def restated(memory: Memory, text: str, speaker: str) -> str:
     """
 
     def known(found: re.Match[str]) -> str:
-        relation = _stood_in(memory, found["alone"]) if found["alone"] else _of_word(memory, found["word"])
-        if relation is None or not relation.one or _known(memory, found[0]):
+        if not found["own"] and not _used_as_name(text, found):
             return found[0]
-        own = f"my {found[0].casefold()}" if found["alone"] and memory.match(Query(speaker, relation.name, None)) else found[0]
-        return next((other for other in _words_for(relation, found["own"]) if _known(memory, other)), own)
+        return _other_words(memory, found[0], speaker) or found[0]
 
-    return _OWN_WORD.sub(known, text)
+    return _WORD.sub(known, text)
+
+
+def _used_as_name(text: str, found: re.Match[str]) -> bool:
+    """Whether a word stands where a name would, and has a capital where the text has any: "Mum", not "Anna's Mum", "Mother Teresa"."""
+    before = text[: found.start()].split()[-1:]
+    owned = bool(before) and (before[0].casefold() in DETERMINERS or before[0].endswith(("'s", "’s")))
+    return not owned and not _NAME_GOES_ON.match(text, found.end()) and (found[0][:1].isupper() or text == text.lower())
+
+
+def _other_words(memory: Memory, words: str, speaker: str) -> str | None:
+    """What the memory knows the speaker's mother by, for "my mother" or "Mum" that it does not know; None if there is nothing."""
+    found = _WORD.fullmatch(words)
+    if found is None or not (found["own"] or _stood_in(memory, words)):
+        return None
+    relation = _of_word(memory, found["word"])
+    if relation is None or not relation.one or _known(memory, words):
+        return None
+    for other in _words_for(relation, found["own"]):
+        if (name := _known(memory, other)) and (called(other) or _is_own(memory, name, speaker)):
+            return other
+    return None if found["own"] or not memory.match(Query(speaker, relation.name, None)) else f"my {words.casefold()}"
 
 
 def name_described(model: LanguageModel, memory: Memory, focus: str, triple: Triple) -> None:
     """Merge what the memory knows as "my daughter" into the daughter whom `triple`, just stored, names.
 
     She is described in the same sentence, or before it where the sentence has no such word: "Her name's Juno."; a mother, of whom there
-    is but one, at any time.
+    is but one ever, at any time.
     """
     speaker, source = triple.provenance[-1].speaker, triple.provenance[-1].source
     if not speaker or triple.subject != speaker or called(triple.object):
         return
-    before = " ".join(memory.recent_passages(2, source=source))
-    here, there = (dict.fromkeys(_described(memory, text)) for text in (focus, before))
-    only = [name for name in dict.fromkeys(_only(memory, memory.ontology[triple.relation])) if name != triple.object]
-    meant_here = here or [name for name in there if not _has(focus, called(name))]
-    certain = [name for name in meant_here if name not in only and meant(model, memory, name, speaker, said=before) == triple.object]
+    own = memory.names(triple.object)
+    only = [name for name in dict.fromkeys(_only(memory, memory.ontology[triple.relation], speaker)) if name not in own]
+    certain: list[str] = []
+    if not _word(memory, triple.object):
+        before = " ".join(memory.recent_passages(2, source=source))
+        here, there = (dict.fromkeys(_described(memory, text)) for text in (focus, before))
+        others = [name for name in here or [name for name in there if not _has(focus, called(name))] if name not in only]
+        certain = [name for name in others if meant(model, memory, name, speaker, said=before) == triple.object]
     for description in (*only, *certain):
         memory.merge(triple.object, description)
 
@@ -83,7 +110,8 @@ def meant(model: LanguageModel, memory: Memory, description: str, speaker: str, 
     """The name of the only one who can be meant; None if there is none or several. `said` counts as said with each of them."""
     new = [t for t in fresh if t.subject == speaker]
     asked = [a.query(speaker) for a in memory.askable(speaker) if not a.inverse] + [Query(speaker, t.relation, None) for t in new]
-    relation = _relation(model, description, speaker, tuple(dict.fromkeys(asked))) if asked else None
+    stood_in = _stood_in(memory, description)
+    relation = stood_in.name if stood_in else _relation(model, description, speaker, tuple(dict.fromkeys(asked))) if asked else None
     if relation is None:
         return None
     stored = [(m.answer, m.provenance) for m in memory.match(Query(speaker, relation, None))]
@@ -99,7 +127,7 @@ def meant(model: LanguageModel, memory: Memory, description: str, speaker: str, 
 
 def _relation(model: LanguageModel, description: str, speaker: str, known: tuple[Query, ...]) -> str | None:
     """What one whom the speaker describes so is to the speaker, by the model's reading."""
-    question = f"Who is {description if called(description) else f'my {description.casefold()}'}?"
+    question = f"Who is {description}?"
     ids = tuple(model.prompt([(speaker, question)]))
     call = model.draft(DraftRequest(ids, question, askable=known, entities=(speaker,), speaker=speaker, thread=THREAD)).call
     return call.queries[0].relation if call else None
@@ -126,17 +154,18 @@ def _word(memory: Memory, name: str) -> str:
 
 
 def _stood_in(memory: Memory, name: str) -> Relation | None:
-    """What one who is called by this word like a name is to the speaker, where there is but one: the mother, "Mum"."""
-    return next((relation for relation in memory.ontology if relation.one and name in relation.stand_ins), None)
+    """What one who is called by this word like a name is to the speaker, where there is but one: the mother, "Mum" or "mum"."""
+    spelt = name.capitalize() if name.islower() else name
+    return next((relation for relation in memory.ontology if relation.one and spelt in relation.stand_ins), None)
 
 
 def _of_word(memory: Memory, word: str) -> Relation | None:
     """What "my `word`" is to the speaker, by the ontology's words."""
-    return memory.ontology.find(word) or _stood_in(memory, word.capitalize())
+    return memory.ontology.find(word) or _stood_in(memory, word)
 
 
 def _words(relation: Relation) -> tuple[str, ...]:
-    return (relation.name, *relation.other_names, *map(str.casefold, relation.stand_ins))
+    return tuple(dict.fromkeys((relation.name, *relation.other_names, *map(str.casefold, relation.stand_ins))))
 
 
 def _words_for(relation: Relation, own: str | None = None) -> Iterator[str]:
@@ -145,17 +174,26 @@ def _words_for(relation: Relation, own: str | None = None) -> Iterator[str]:
     yield from relation.stand_ins
 
 
-def _only(memory: Memory, relation: Relation) -> Iterator[str]:
-    """Whom the memory knows by a word alone, if it is a person and people have but one: "my mum", "Mum"."""
-    if relation.one and relation.domain == relation.range == (PERSON,):
+def _only(memory: Memory, relation: Relation, speaker: str) -> Iterator[str]:
+    """Whom the memory knows by a word of the speaker's alone, where people have but one ever: "my mum", "Mum"."""
+    if relation.one and relation.stand_ins:
         for words in _words_for(relation):
-            if (name := _known(memory, words)) and _word(memory, name):
+            if (name := _known(memory, words)) and _word(memory, name) and _is_own(memory, name, speaker):
                 yield name
 
 
-def _known(memory: Memory, name: str) -> str | None:
-    """Whom the memory knows by exactly this name."""
-    return next((mention.name for mention in memory.mentions(name) if mention.end - mention.start == len(name)), None)
+def _is_own(memory: Memory, name: str, speaker: str) -> bool:
+    """Whether nobody but the speaker told of one, and nothing by which it is no living being: "Mother" may be a film."""
+    told = memory.triples(entity=name, limit=TOLD)
+    alive = all(lives(memory.ontology[t.relation].domain) is not False for t in told if t.subject == name)
+    return alive and all(p.speaker == speaker for t in told for p in t.provenance)
+
+
+def _known(memory: Memory, words: str) -> str | None:
+    """Whom the memory knows by exactly these words; "PA" is not "Pa"."""
+    names = memory.names(words)
+    alike = any(name == words or (name.casefold() == words.casefold() and (called(words) or name.islower())) for name in names)
+    return names[0] if alike else None
 
 
 def _described(memory: Memory, text: str) -> Iterator[str]:

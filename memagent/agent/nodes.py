@@ -43,6 +43,7 @@ class State(TypedDict, total=False):
     turns: list[list[str]]  # [speaker, text] each
     topics: list[str]  # names that the calls of the turn before were about, or found: "What breed is Bramble?" "And how old?"
     message: str
+    question: str  # the message in words by which the memory knows those of whom it speaks
     speaker: str
     writes: bool
     proposals: list[dict[str, Any]]
@@ -103,7 +104,8 @@ def draft_node(state: State, runtime: Runtime[Context]) -> Command[Literal["reca
     context = runtime.context
     model, settings = context.model, context.settings
     earlier = state.get("turns", [])
-    message = restated(context.memory, state["message"], state["speaker"])
+    began = bool(state.get("ids"))
+    message = state["question"] if began else restated(context.memory, state["message"], state["speaker"])
     turns = [(who, text) for who, text in [*earlier[-2 * REMEMBERED_TURNS :], [state["speaker"], message]]]
     ids = state.get("ids") or model.prompt(turns)
     asked = [parse_query(text) for text in state.get("asked", [])]
@@ -124,7 +126,7 @@ def draft_node(state: State, runtime: Runtime[Context]) -> Command[Literal["reca
     draft = model.draft(request)
     if draft.call is not None:
         runtime.stream_writer(MemoryAsked(draft.call))
-        return Command(goto="recall", update={"ids": [*ids, *draft.ids], "call": draft.call.render()})
+        return Command(goto="recall", update={"ids": [*ids, *draft.ids], "call": draft.call.render(), "question": message})
     runtime.stream_writer(TextAdded(draft.text, unknown=draft.asked_in_vain))
     in_vain = draft.asked_in_vain or (asked and not state.get("last"))
     if in_vain and settings.passages_stand_in and (near := context.memory.passages(state["message"])):
