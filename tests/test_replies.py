@@ -30,7 +30,7 @@ class Believing:
         held = self.probability if (subject, target) == (self.fact[0], self.fact[2]) else 1e-6
         return {NOTHING: math.log(1.0 - held), "age": -20.0, "capital": -20.0} | {self.fact[1]: math.log(held)}
 
-    def asked(self, question, entities, speaker, own=()):
+    def asked(self, question, entities, speaker, own=(), found=None):
         return {}
 
 
@@ -72,5 +72,12 @@ def test_what_the_second_opinion_has_not_learnt_it_does_not_refuse():
 
 
 def test_answers_alone():
-    assert bare(["Acme Ltd."]) == "Acme Ltd."
-    assert (bare(["Oslo"]), bare(["Oslo", "Rome", "Glim"])) == ("Oslo.", "Oslo, Rome and Glim.")
+    assert bare(["Acme Ltd."], "user") == "Acme Ltd."
+    assert (bare(["Oslo"], "user"), bare(["Oslo", "Rome", "Glim"], "user")) == ("Oslo.", "Oslo, Rome and Glim.")
+    assert [bare(names, "user") for names in (["user"], ["user", "Anna"], ["Anna", "user"])] == ["You.", "You and Anna.", "Anna and you."]
+
+
+def test_the_speaker_is_you_in_a_reply():
+    query = Query(None, "mother", "Rosalba")
+    assert says("You have a mother, Rosalba.", query, ("user",), "user", ONTOLOGY, None)
+    assert not says("user.", query, ("user",), "user", ONTOLOGY, None)

@@ -229,7 +229,7 @@ class LocalModel:
                 in_vain = [self.marks.read_open, *(self._reads.tokens(wished) if wished else (self.marks.read_answer,)), self.marks.close]
             said = self._say(ids + in_vain, request)
             if request.answers and not in_vain and not self._says(self.marks.plain(said), request):
-                said = [*self.marks.text(bare(request.answers)), self.marks.end]
+                said = [*self.marks.text(bare(request.answers, request.speaker)), self.marks.end]
             return Draft((*in_vain, *said), self.marks.plain(said), asked_in_vain=bool(in_vain), confidence=choice.confidence)
 
     def _in_vain(self, choice: ReadChoice, request: DraftRequest) -> bool:

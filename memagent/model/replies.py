@@ -16,11 +16,15 @@ from memagent.triples import Query
 STATED = 0.9  # the least probability, by the second opinion, that the reply states what was found
 
 
-def bare(answers: Sequence[str]) -> str:
-    """The answers and nothing else."""
-    *others, last = answers
+YOU = "you"
+
+
+def bare(answers: Sequence[str], speaker: str) -> str:
+    """The answers and nothing else; the speaker is "you"."""
+    *others, last = (YOU if answer == speaker else answer for answer in answers)
     stop = "" if last.endswith(".") else "."
-    return f"{', '.join(others)} and {last}{stop}" if others else f"{last}{stop}"
+    said = f"{', '.join(others)} and {last}{stop}" if others else f"{last}{stop}"
+    return said[0].upper() + said[1:] if answers[0] == speaker else said
 
 
 def says(reply: str, query: Query | None, answers: Sequence[str], speaker: str, ontology: Ontology, second: RelationScorer | None) -> bool:
@@ -28,9 +32,9 @@ def says(reply: str, query: Query | None, answers: Sequence[str], speaker: str, 
 
     Of the speaker, who is "you" in a reply, only the spelling of the answers can.
     """
-    if not all(locate(reply, 0, answer) for answer in answers):
+    if not all(locate(reply, 0, YOU if answer == speaker else answer) for answer in answers):
         return False
-    if reply.casefold() == bare(answers).casefold() or second is None or query is None or query.known == speaker:
+    if reply.casefold() == bare(answers, speaker).casefold() or second is None or query is None or speaker in (query.known, *answers):
         return True
     known = _addressed(query.known, reply)
     if locate(reply, 0, known) is None:
