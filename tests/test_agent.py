@@ -162,6 +162,34 @@ def test_a_question_in_two_steps(agent, model):
     assert third.ids[: len(second.ids)] == second.ids  # what was said stays: a cache can go on from there
 
 
+def test_what_a_message_says_it_does_not_ask(agent, model):
+    stated, both = "anna lives in oslo", "Anna lives in Oslo. Where does Anna live?"
+    model.triples |= {stated: [LIVES_TRIPLE], LIVES: [LIVES_TRIPLE]}
+    model.queries |= {text: [Query("anna", "residence", None)] for text in (stated, "where anna lives")} | {both: ASK_SISTER[1:]}
+    assert agent.reply(stated).calls == ()
+    assert (model.drafts[-1].askable, model.drafts[-1].entities) == ((), ())
+    assert agent.reply("where anna lives").text == "Oslo."
+    assert agent.reply(both).text == "Oslo."
+
+
+def test_of_several_answers_a_further_step_is_about_the_one_that_the_question_names(agent, model):
+    question = "What does my brother Tom do?"
+    brother, job = Query("user", "brother", None), Query("Tom", "occupation", None)
+    agent.memory.add(
+        [
+            Triple("user", "brother", "Rafa"),
+            Triple("user", "brother", "Tom"),
+            Triple("Rafa", "occupation", "diver"),
+            Triple("Tom", "occupation", "cook"),
+        ]
+    )
+    model.queries[question] = (brother, job)
+    reply = agent.reply(question)
+    assert reply.text == "cook."
+    assert set(reply.calls[0].answers) == {"Rafa", "Tom"}
+    assert "Rafa" not in model.drafts[1].entities
+
+
 def test_what_a_turn_asked_about_is_a_topic_of_the_next_one(agent, model):
     agent.remember(f"{SISTER} {LIVES}")
     for text in (WHERE_SISTER, "And how old?", "And how old?"):

@@ -5,7 +5,7 @@ The state is plain JSON: what was said, token ids, and the calls of the turn as 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, TypedDict
 
@@ -20,7 +20,8 @@ from memagent.calls import ReadCall, WriteCall, parse_query, parse_read, parse_w
 from memagent.config import Settings
 from memagent.errors import InvalidInput
 from memagent.memory import Memory
-from memagent.model.seam import DraftRequest, LanguageModel
+from memagent.model.opinions import locate
+from memagent.model.seam import Draft, DraftRequest, LanguageModel
 from memagent.triples import Provenance, Triple
 
 REMEMBERED_TURNS = 2  # exchanges before the present message that the model sees
@@ -123,7 +124,7 @@ def draft_node(state: State, runtime: Runtime[Context]) -> Command[Literal["reca
         thread=context.thread,
         asked=tuple(asked),
     )
-    draft = model.draft(request)
+    draft = _drafted(model, context.memory, request, state["message"])
     if draft.call is not None:
         runtime.stream_writer(MemoryAsked(draft.call))
         return Command(goto="recall", update={"ids": [*ids, *draft.ids], "call": draft.call.render(), "question": message})
@@ -136,17 +137,28 @@ def draft_node(state: State, runtime: Runtime[Context]) -> Command[Literal["reca
     return Command(goto="__end__", update={"turns": [*earlier, *exchange], "topics": list(topics), "ids": []})
 
 
+def _drafted(model: LanguageModel, memory: Memory, request: DraftRequest, message: str) -> Draft:
+    """The model's draft, without a call for what the message itself says: "my mum is a nurse" does not ask what she is."""
+    draft = model.draft(request)
+    if draft.call is None or "?" in message:
+        return draft
+    said = [provenance.passage for match in answer(memory, draft.call) for provenance in match.provenance]
+    told = bool(said) and all(passage in message for passage in said)
+    return model.draft(replace(request, askable=(), entities=())) if told else draft
+
+
 def recall_node(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Answer the read call from the memory."""
     context = runtime.context
     call = parse_read(state["call"])
     matches = answer(context.memory, call)
     answers = [m.answer for m in matches]
+    meant = [name for name in answers if locate(state["question"], 0, name)] or answers  # "my brother Tom" is not the other one
     runtime.stream_writer(MemoryAnswered(ReadCall(call.queries, tuple(answers)), tuple(matches)))
     return {
         "ids": [*state["ids"], *context.model.answered(answers)],
         "asked": [*state.get("asked", []), *map(render_query, call.queries)],
-        "found": [*state.get("found", []), *answers],
+        "found": [*state.get("found", []), *meant],
         "last": answers,
     }
 
