@@ -46,7 +46,7 @@ class Guesses:
     def stated(self, focus, names, far, speaker):
         return GuessedSentence(self.names, [*names, *far])
 
-    def asked(self, question, entities, speaker, own=()):
+    def asked(self, question, entities, speaker, own=(), found=None):
         tables = {(name, inverse): -1.0 - len(question + name) % 5 for name in self.names for inverse in (False, True)}
         return dict.fromkeys(entities, tables)
 
@@ -482,7 +482,7 @@ def test_the_owner_of_a_pet_is_asked_back_only_if_it_is_believed(random_model):
         def __init__(self, probability):
             self.owner = math.log(probability)
 
-        def asked(self, question, entities, speaker, own=()):
+        def asked(self, question, entities, speaker, own=(), found=None):
             return {name: {("owned by", False): self.owner} for name in entities}
 
     back = Query("Biscuit", "owned by", None)
@@ -496,7 +496,7 @@ def test_the_owner_of_a_pet_is_asked_back_only_if_it_is_believed(random_model):
 
 def test_nothing_else_is_asked_about_a_name_whose_answer_is_there_unless_it_is_believed(random_model):
     class Opinion(Guesses):
-        def asked(self, question, entities, speaker, own=()):
+        def asked(self, question, entities, speaker, own=(), found=None):
             return {name: {("employer", False): math.log(0.3), ("residence", False): math.log(0.1)} for name in entities}
 
     model = random_model(1, second=Opinion())
@@ -509,14 +509,34 @@ def test_nothing_else_is_asked_about_a_name_whose_answer_is_there_unless_it_is_b
 
 def test_what_is_asked_about_somebody_in_the_question_is_not_asked_about_one_of_before(marks):
     class Opinion(Guesses):
-        def asked(self, question, entities, speaker, own=()):
+        def asked(self, question, entities, speaker, own=(), found=None):
             return {name: own for name in entities}
 
     search = decoding.ReadSearch(marks, default_ontology(), second=Opinion())
     question, names = "Where does my brother live?", decoding.spans("Where does my brother live?")
-    assert search._opinions(question, ["Wanda", "Riga", "my brother", "user"], "user", ["Riga"]) == {
+    assert search._opinions(question, ["Wanda", "Riga", "my brother", "user"], "user", (), ["Riga"]) == {
         "Wanda": names, "Riga": (), "my brother": (), "user": (),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        (Query("Eamon", "pet", None), "Eamon, pet, Commodore"),
+        (Query(None, "pet", "Eamon"), "Commodore, pet, Eamon"),
+        (Query("user", "pet", None), "I, pet, Commodore"),
+        (Query(None, "neighbour", "user"), "Commodore, neighbour, me"),
+        (Query("Commodore Lund", "child", None), "Commodore"),
+    ],
+)
+def test_the_second_opinion_is_told_by_what_an_answer_was_found(marks, query, told):
+    class Opinion(Guesses):
+        def asked(self, question, entities, speaker, own=(), found=None):
+            return {name: (found or {}).get(name) for name in entities}
+
+    search = decoding.ReadSearch(marks, default_ontology(), second=Opinion())
+    told_of = search._opinions("What does it eat?", ["Commodore", "Wanda"], "user", [query], ["Commodore"])
+    assert told_of == {"Commodore": told, "Wanda": None}
 
 
 def test_an_answer_is_kept_unless_both_opinions_together_miss_a_further_one(random_model):

@@ -118,7 +118,7 @@ def test_what_could_be_mistaken_for_the_answer_is_no_form_of_it():
     class Reader:
         class second:
             @staticmethod
-            def asked(question, entities, speaker):
+            def asked(question, entities, speaker, found):
                 likely = ["", "sibling", "brother", "cousin", "friend", "neighbour", "employer"]
                 return {"Ann": {(relation, False): -float(i) for i, relation in enumerate(likely)}}
 

@@ -132,7 +132,7 @@ def test_what_is_likelier_to_be_nothing_is_not_believed() -> None:
 class Asked:
     """A second opinion that holds one span of each question likely."""
 
-    def asked(self, question, entities, speaker, own=()):
+    def asked(self, question, entities, speaker, own=(), found=None):
         assert speaker == "user"
         return {name: {("author", False): -0.1 if name == "the salt road" else -9.0} for name in entities}
 

@@ -183,6 +183,34 @@ def test_of_another_one_than_the_question_names_nothing_is_asked():
             assert reading.text[start:end] not in reading.text[end:]
 
 
+def test_a_later_step_is_asked_about_a_name_with_the_fact_that_found_it():
+    lessons = Lessons(3, "train")
+    for draw, told in ((lessons.steps, False), (lessons.answered, True)):
+        readings = [reading for _ in range(200) if (reading := draw())]
+        found = {tuple(part) for r in readings if len(part := r.text.split(". ")[0].split(", ")) == 3}
+        names = {r.text[slice(*r.spans[i])] for r in readings for i, label in r.asked if (label == NOTHING) == told}
+        sides = [subject in names for subject, relation, target in found if relation in lessons.teacher.grammar.ontology]
+        assert len(sides) > 30
+        assert 0 < sum(sides) < len(sides)  # of either side
+
+
+def test_a_question_that_has_the_name_beside_the_words_for_it_asks_about_the_name():
+    lessons = Lessons(3, "train")
+    others = 0
+    for _ in range(200):
+        if reading := lessons.apposed():
+            asked = [(reading.text[slice(*reading.spans[i])], label) for i, label in reading.asked]
+            if len(asked) == 1:  # another sister, found before
+                others += 1
+                assert asked[0][1] == NOTHING
+                assert asked[0][0] not in reading.text[reading.spans[0][1] :]
+            else:
+                (name, relation), (whose, nothing) = asked
+                assert (relation in lessons.teacher.grammar.ontology, nothing) == (True, NOTHING)
+                assert reading.text.index(name) > reading.text.index(whose)
+    assert 20 < others < 100
+
+
 def test_real_questions_are_asked_about_the_name_in_them():
     asked = [
         (AskedRelation("who wrote the salt road", "author", False), "the salt road"),
@@ -351,6 +379,12 @@ def test_the_shipped_form_says_what_the_trained_one_does(tmp_path):
     tables = scorer.asked("Where does my sister live?", ["Anna"], "user")
     assert torch.tensor(list(tables["Anna"].values())) == pytest.approx(wanted[1], abs=0.02)
     assert set(scorer.asked("Where do I live?", ["user", "Anna"], "user")) == {"user", "Anna"}
+    told = scorer.asked("Where does my sister live?", ["Anna"], "user", found={"Anna": "I, sister, Anna"})
+    question = Reading("I, sister, Anna. Where does my sister live?", ((11, 15),), asked=((0, "residence"),))
+    batch = Batch.of([question], tokenizer, encoder.classes)
+    with torch.inference_mode():
+        wanted = encoder.questions(encoder.read(batch.ids, batch.mask), batch.asked[:, 0], batch.asked[:, 1:3]).log_softmax(-1)
+    assert torch.tensor(list(told["Anna"].values())) == pytest.approx(wanted[0], abs=0.02)
 
 
 @pytest.mark.parametrize(

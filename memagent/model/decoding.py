@@ -22,7 +22,7 @@ from torch import Tensor
 
 from memagent.model.kinds import lives, may_be_object, may_be_subject, may_live
 from memagent.model.marks import Marks
-from memagent.model.opinions import NOTHING, Asked, RelationScorer, Stated, locate
+from memagent.model.opinions import NOTHING, Asked, RelationScorer, Stated, found_by, locate
 from memagent.model.tree import Scored
 from memagent.ontology import Ontology
 from memagent.triples import SPEAKER, Query, Triple
@@ -475,7 +475,7 @@ class ReadSearch:
             entities = [name for name in entities if _named(name, question, speaker, answers)]
             askable = [query for query in askable if _named(query.known, question, speaker, answers)]
         opening = float(scorer.following()[self.marks.read_open])
-        opinions = self._opinions(question, entities, speaker, answers) if entities or askable else {}
+        opinions = self._opinions(question, entities, speaker, asked, answers) if entities or askable else {}
         done = {*asked, *(same for query in asked for same in self._asked_again(query, answers))}
         doubted = {same for query in asked for way in self.ontology.from_object(query.relation) for same in _turned(query, way, answers)}
         settled = {query.known for query in asked} if answers else set()
@@ -527,7 +527,9 @@ class ReadSearch:
         yield from (_about(answer, query.relation, query.object is not None) for answer in answers)
         yield from _turned(query, turned, answers) if turned else ()
 
-    def _opinions(self, question: str, entities: Sequence[str], speaker: str, answers: Sequence[str]) -> dict[str, dict[Asked, float]]:
+    def _opinions(
+        self, question: str, entities: Sequence[str], speaker: str, asked: Sequence[Query], answers: Sequence[str]
+    ) -> dict[str, dict[Asked, float]]:
         """What the second opinion thinks is asked about each of the entities.
 
         One that the question does not name is asked about if it is an answer, or if nobody in the question is asked about: "Where does my
@@ -537,7 +539,9 @@ class ReadSearch:
             return {}
         near = [name for name in entities if _named(name, question, speaker, answers)]
         others = [name for name in entities if name not in near]
-        return self.second.asked(question, near, speaker) | self.second.asked(question, others, speaker, spans(question))
+        found = {answer: found_by(asked[-1], answer, speaker) for answer in answers} if asked else {}
+        of_near = self.second.asked(question, near, speaker, found=found)
+        return of_near | self.second.asked(question, others, speaker, spans(question))
 
     def _conceivable(self, entities: Sequence[str]) -> list[Query]:
         return [_about(entity, relation, forwards) for forwards in (True, False) for entity in entities for relation in self.relations]

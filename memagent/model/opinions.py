@@ -11,18 +11,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 from safetensors import safe_open
 
 from memagent.memory.embedding import MiniLM, Vectors
+from memagent.triples import Query
 
 NOTHING = ""  # no relation: nothing is stated, nothing is asked
 Asked = tuple[str, bool]  # relation, and whether its subject is asked for
 Span = tuple[int, int]
 Layer = tuple[Vectors, Vectors]  # weight (out, in), bias (out,)
 WHOLE: Span = (0, 0)  # the token before the text stands for the speaker, who has no span
+NONE_FOUND: Mapping[str, str] = MappingProxyType({})
 SUBJECTS, OBJECTS = 8, 14  # spans of a sentence that are tried on either side
 
 
@@ -45,10 +48,13 @@ class RelationScorer(Protocol):
     def stated(self, focus: str, names: Sequence[str], far: Sequence[str], speaker: str) -> Stated:
         """Of a sentence: `names` are its spans, `far` names that only its context has; `speaker` is "I"."""
 
-    def asked(self, question: str, entities: Sequence[str], speaker: str, own: Sequence[str] = ()) -> dict[str, dict[Asked, float]]:
+    def asked(
+        self, question: str, entities: Sequence[str], speaker: str, own: Sequence[str] = (), found: Mapping[str, str] = NONE_FOUND
+    ) -> dict[str, dict[Asked, float]]:
         """Of a question, a table for each entity: log-probabilities of what is asked about it.
 
         `own` are names that the question has: of an entity that it has not, only what is asked about none of these, nor the speaker.
+        `found` says by what a name was found (`found_by`).
         """
 
 
@@ -56,6 +62,18 @@ def laid_out(focus: str, far: Sequence[str]) -> tuple[str, int]:
     """The text that the encoder reads, and where the focus begins in it: names of the context stand before."""
     before = "".join(f"{name}. " for name in far)
     return before + focus, len(before)
+
+
+def found_by(query: Query, answer: str, speaker: str) -> str:
+    """How a name that a query found stands before the question, by the fact that named it: "Eamon, pet, Commodore".
+
+    Whether more is asked of Commodore depends on whom the question means: "What does Eamon's parrot eat?". An answer that is a part of
+    the name asked about stands alone: it would be looked for in that name.
+    """
+    if locate(query.known, 0, answer):
+        return answer
+    subject, target = (query.subject, answer) if query.object is None else (answer, query.object)
+    return f"{'I' if subject == speaker else subject}, {query.relation}, {'me' if target == speaker else target}"
 
 
 def locate(text: str, begin: int, name: str) -> Span | None:
@@ -184,13 +202,15 @@ class FittedScorer:
         lefts, rights = {n: left[rows[n]] for n in orders[0]}, {n: right[rows[n]] for n in orders[1]}
         return FittedStated(self._stated, places, lefts, rights, whole, along, out, self.weights["product_out.weight"])
 
-    def asked(self, question: str, entities: Sequence[str], speaker: str, own: Sequence[str] = ()) -> dict[str, dict[Asked, float]]:
+    def asked(
+        self, question: str, entities: Sequence[str], speaker: str, own: Sequence[str] = (), found: Mapping[str, str] = NONE_FOUND
+    ) -> dict[str, dict[Asked, float]]:
         """See `RelationScorer`."""
         far = [e for e in entities if e != speaker and locate(question, 0, e) is None]
         here = [e for e in entities if e not in far]
         tables = self._asked_about(question, here, [], speaker) if here else {}
         for name in far:  # put before the question, alone
-            read = self._asked_about(question, [name, *([speaker, *own] if own else [])], [name], speaker)
+            read = self._asked_about(question, [name, *([speaker, *own] if own else [])], [found.get(name, name)], speaker)
             table = read.pop(name, None)
             if table is not None:
                 tables[name] = _given(min((other[NOTHING, False] for other in read.values()), default=0.0), table)

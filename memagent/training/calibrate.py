@@ -20,7 +20,7 @@ from torch import nn
 from memagent.calls import ReadCall
 from memagent.model.decoding import READ_JUDGE, WRITE_JUDGE, Judge
 from memagent.model.local import READ, TEXT, WRITE, Limits, LocalModel
-from memagent.model.opinions import NOTHING
+from memagent.model.opinions import NOTHING, found_by
 from memagent.model.seam import DraftRequest, WriteRequest
 from memagent.ontology import default_ontology
 from memagent.training.examples import Parts, Teacher, put_read
@@ -182,11 +182,12 @@ def read_decisions(model: LocalModel, seed: int, count: int, weighing: float) ->
 
 def _mistaken(model: LocalModel, case: Case) -> list[Query]:
     """What else about the name that is asked about, or about an answer, the second opinion would take the question for, likeliest first."""
-    found = case.before[-1].answers if case.before else None
-    known = case.right.known if case.right else found[0] if found else None
+    last = case.before[-1] if case.before else None
+    found = {answer: found_by(last.queries[0], answer, SPEAKER) for answer in last.answers or ()} if last else {}
+    known = case.right.known if case.right else next(iter(found), None)
     if model.second is None or known is None:
         return []
-    table = model.second.asked(case.text, [known], SPEAKER).get(known, {})
+    table = model.second.asked(case.text, [known], SPEAKER, found=found).get(known, {})
     likely = [asked for asked in sorted(table, key=lambda asked: -table[asked]) if asked[0] != NOTHING]
     same = _same_kind(case.right.relation) if case.right else set()
     some = [(relation, inverse) for relation, inverse in likely if relation not in same][:MISTAKEN]
@@ -285,6 +286,16 @@ def _later_step(teacher: Teacher, rng: random.Random) -> Case | None:
     return Case(steps.question.text, tuple(names), query, _others(teacher.grammar, rng, names[-1], query.relation), calls)
 
 
+def _apposed(teacher: Teacher, rng: random.Random) -> Case | None:
+    """A question with somebody's name beside the words for that one: who it is can be asked, and is not."""
+    apposed = teacher.apposed()
+    (link,) = apposed.links
+    name = literal(link.object.name, apposed.question.text)
+    whose = literal(link.subject.name, apposed.question.text) if link.subject.name != SPEAKER else SPEAKER
+    others = (Query(whose, link.relation, None), *_others(teacher.grammar, rng, name, apposed.question.fact.relation))
+    return Case(apposed.question.text, (name, *((whose,) * (whose != SPEAKER))), Query(name, apposed.question.fact.relation, None), others)
+
+
 def _told(teacher: Teacher, rng: random.Random) -> Case | None:
     """A statement: nothing is to be asked, although the memory knows what it says."""
     fact = teacher.grammar.fact()
@@ -294,7 +305,7 @@ def _told(teacher: Teacher, rng: random.Random) -> Case | None:
 
 
 CASES: dict[Callable[[Teacher, random.Random], Case | None], float] = {
-    _asked: 0.4, _of_another: 0.08, _referred: 0.06, _answered: 0.14, _first_step: 0.1, _later_step: 0.1, _told: 0.12
+    _asked: 0.4, _of_another: 0.08, _referred: 0.06, _answered: 0.14, _first_step: 0.1, _later_step: 0.1, _apposed: 0.04, _told: 0.12
 }  # fmt: skip
 
 

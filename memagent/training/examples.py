@@ -351,19 +351,33 @@ class Teacher:
 
     def steps(self) -> Steps:
         """As in "Where does my sister live?", "Anna's sister", "the author of The Salt Road", "my sister's husband"."""
-        g = self.grammar
         links, phrase = self._met()
-        link = links[-1]
+        question = self._asked_of(links[-1], phrase)
+        begin = links[0].subject.name
+        known = Name.plain(begin if begin == SPEAKER else literal(begin, question.text))
+        return Steps(question, (replace(links[0], subject=known), *links[1:]))
+
+    def apposed(self) -> Steps:
+        """As in "Where does my sister Anna live?": the question has the name, and asks about her at once."""
+        link, phrase = self._kin()
+        return Steps(self._asked_of(link, f"{phrase} {link.object.text}"), (link,))
+
+    def _asked_of(self, link: Fact, phrase: str) -> Question:
+        """A question about the object of a fact, for which the phrase stands."""
+        g = self.grammar
         about = g.relation(g.having(link.object.kind))
         if link.relation in g.kin_words and self.rng.random() < 0.6:
             about = g.relation(KIN_QUESTIONS_PETS if link.relation == "pet" else KIN_QUESTIONS)
         fact = Fact(Name.plain(phrase), about, g.object(about, link.object.kind))
         templates = [t for t in g.phrasings[about].questions if "{s}" in t]
         text = _filled(self.rng.choice(templates or [f"What is the {about} of {{s}}?"]), fact)
-        question = Question(g.asked(text, fact), fact)
-        begin = links[0].subject.name
-        known = Name.plain(begin if begin == SPEAKER else literal(begin, question.text))
-        return Steps(question, (replace(links[0], subject=known), *links[1:]))
+        return Question(g.asked(text, fact), fact)
+
+    def _kin(self) -> tuple[Fact, str]:
+        """Somebody around the speaker or another person, and words for that one."""
+        g = self.grammar
+        whose = g.names.of("person") if self.rng.random() < 0.35 else Name.plain(SPEAKER, kind="person")
+        return g.kin_of(whose, "my" if whose.name == SPEAKER else f"{whose.text}'s")
 
     def _met(self) -> tuple[tuple[Fact, ...], str]:
         """One or two facts, each about the object of the one before, and words that stand for the last object."""
@@ -371,8 +385,7 @@ class Teacher:
         if self.rng.random() < 0.4:
             link, phrase = g.described()
         else:
-            whose = g.names.of("person") if self.rng.random() < 0.35 else Name.plain(SPEAKER, kind="person")
-            link, phrase = g.kin_of(whose, "my" if whose.name == SPEAKER else f"{whose.text}'s")
+            link, phrase = self._kin()
         if link.object.kind not in DESCRIBABLE or self.rng.random() < 0.7:
             return (link,), phrase
         met = replace(link.object, text=phrase)

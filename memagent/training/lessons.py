@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memagent.model.decoding import spans
-from memagent.model.opinions import NOTHING, WHOLE, RelationScorer, Span, laid_out, locate
+from memagent.model.opinions import NOTHING, WHOLE, RelationScorer, Span, found_by, laid_out, locate
 from memagent.ontology import default_ontology
 from memagent.training.examples import Teacher
 from memagent.training.filtering import tempting
@@ -25,7 +25,7 @@ from memagent.training.grammar.phrasings import Split
 from memagent.training.overlap import Overlap, evaluation_texts, unlike
 from memagent.training.prepare import earlier_opinion, real_facts, real_questions, real_statements
 from memagent.training.readers import AskedRelation, Report, Statement, read_task_talk
-from memagent.triples import SPEAKER, Triple
+from memagent.triples import SPEAKER, Query, Triple
 
 NEGATIVES = 16  # wrong pairs of one sentence
 DENIED, BELIEVED = 4, 3  # names of a request; those of them that an earlier model would take for sides of a fact
@@ -93,6 +93,11 @@ def stated(
     wrong.sort(key=lambda pair: max(pair) > len(gold) and 1.0 + rng.random() - 0.5 * (min(pair) <= len(gold)))
     pairs = [(i, j, relation) for (i, j), relation in right.items()] + [(i, j, NOTHING) for i, j in wrong[:NEGATIVES]]
     return Reading(text, tuple(flat), tuple(pairs))
+
+
+def _label(relation: str, inverse: bool) -> str:
+    """The class of what is asked: of the object, or, by a "~", of the subject."""
+    return f"~{relation}" if inverse else relation
 
 
 def _place(places: dict[Span, int], span: Span) -> int:
@@ -180,8 +185,8 @@ class Lessons:
         while True:
             kinds: dict[Callable[[], Reading | None], float] = {
                 self.told: 6, self.several: 1.5, self.compound: 6, self.related: 1.2, self.named_later: 0.2, self.denied: 4,
-                self.changed: 1.5, self.replied: 2, self.asked: 3, self.steps: 2, self.answered: 2, self.referred: 0.8, self.spoken: 0.5,
-                self.sentence: 6 if self.real else 0, self.requested: 4 if self.requests else 0,
+                self.changed: 1.5, self.replied: 2, self.asked: 3, self.steps: 3, self.apposed: 1, self.answered: 2.5, self.referred: 0.8,
+                self.spoken: 0.5, self.sentence: 6 if self.real else 0, self.requested: 4 if self.requests else 0,
                 self.wondered: 1.5 if self.questions else 0,
             }  # fmt: skip
             (draw,) = self.rng.choices(list(kinds), list(kinds.values()))
@@ -304,7 +309,7 @@ class Lessons:
         """A question about a name in it or about the speaker."""
         question = self.teacher.question()
         query = self.teacher.query(question)
-        label = f"~{query.relation}" if question.inverse else query.relation
+        label = _label(query.relation, question.inverse)
         if question.about_speaker or query.known == SPEAKER:
             return self._question(question.text, (), WHOLE, label)
         place = locate(question.text, 0, query.known)
@@ -317,21 +322,40 @@ class Lessons:
         made = self.rng.randrange(len(calls))
         (query,) = calls[made].queries
         if made:
-            return self._before(str(query.subject), text, query.relation)
+            return self._before(str(query.subject), text, query.relation, self._from_either_side(calls[made - 1].queries[0]))
         place = WHOLE if query.subject == SPEAKER else locate(text, 0, str(query.subject))
         return None if place is None else Reading(text, (place,), asked=((0, query.relation),))
+
+    def apposed(self) -> Reading | None:
+        """As in "Where does my sister Anna live?": asked about her, neither about the speaker nor about another sister."""
+        apposed = self.teacher.apposed()
+        text, fact, (link,) = apposed.question.text, apposed.question.fact, apposed.links
+        if self.rng.random() < 0.25:
+            other = self.teacher.grammar.names.given_name(link.object.pronoun == "she").name
+            by = self._from_either_side(Query(link.subject.name, link.relation, None))
+            return None if locate(text, 0, other) else self._before(other, text, NOTHING, by)
+        whose = WHOLE if link.subject.name == SPEAKER else locate(text, 0, link.subject.name)
+        named = locate(text, 0, link.object.name)
+        return Reading(text, (named, whose), asked=((0, fact.relation), (1, NOTHING))) if named and whose is not None else None
+
+    def _from_either_side(self, query: Query) -> Query:
+        """Now and then what asks for the same by a relation that says it from the other side: who is `owned by` Eamon, for his `pet`."""
+        turned = default_ontology()[query.relation].turned
+        return Query(None, turned, query.known) if turned and query.object is None and self.rng.random() < 0.4 else query
 
     def answered(self) -> Reading | None:
         """A question with its answer or another name of the conversation before it: nothing is asked about that one."""
         draw = self.rng.random()
+        by: Query | None
         if draw < 0.2:
             steps = self.teacher.steps()
-            question, other = steps.question, steps.question.fact.object
+            question, other, by = steps.question, steps.question.fact.object, steps.calls[-1].queries[0]
         else:
             question = self.teacher.question()
             answer = question.fact.subject if question.inverse else question.fact.object
-            other = answer if draw < 0.5 else self._another(question)
-        return None if locate(question.text, 0, other.name) else self._before(other.name, question.text, NOTHING)
+            other, by = (answer, self.teacher.query(question)) if draw < 0.6 else (self._another(question), None)
+        by = by and self._from_either_side(by)
+        return None if locate(question.text, 0, other.name) else self._before(other.name, question.text, NOTHING, by)
 
     def _another(self, question: Question) -> Name:
         """One of whom the same could be asked, most often: who asks for the mayor of Norbiton does not ask about Kelby."""
@@ -361,17 +385,17 @@ class Lessons:
         name, pronoun_span = locate(whole, 0, query.known), locate(whole, begin, pronoun)
         if name is None or pronoun_span is None or name[1] > begin:
             return None
-        label = f"~{query.relation}" if question.inverse else query.relation
+        label = _label(query.relation, question.inverse)
         return Reading(whole, (name, WHOLE, pronoun_span), asked=((0, label), (1, NOTHING), (2, NOTHING)))
 
     def wondered(self) -> Reading | None:
         """A real question."""
         asked, name = self.rng.choice(self.questions)
-        label = f"~{asked.relation}" if asked.inverse else asked.relation
-        return self._question(asked.question, (), locate(asked.question, 0, name), label)
+        return self._question(asked.question, (), locate(asked.question, 0, name), _label(asked.relation, asked.inverse))
 
-    def _before(self, name: str, question: str, label: str) -> Reading | None:
-        text, _ = laid_out(question, [name])
+    def _before(self, name: str, question: str, label: str, by: Query | None = None) -> Reading | None:
+        """What is asked about a name that stands before the question, or was found `by` a query."""
+        text, _ = laid_out(question, [found_by(by, name, SPEAKER) if by else name])
         place = locate(text, 0, name)
         return None if place is None else Reading(text, (place,), asked=((0, label),))
 
