@@ -61,6 +61,7 @@ class Ontology:
     def __init__(self, relations: Iterable[Relation]) -> None:
         self._relations = {relation.name: relation for relation in relations}
         self._by_key = _index(self._relations.values())
+        self._by_stand_in = {word: relation for relation in reversed(self._relations.values()) for word in relation.stand_ins}
         self._check()
 
     def __iter__(self) -> Iterator[Relation]:
@@ -79,6 +80,10 @@ class Ontology:
     def find(self, name: str) -> Relation | None:
         """The relation that goes by `name` (its own or another name, whatever the case), or None."""
         return self._by_key.get(_key(name))
+
+    def stood_in(self, word: str) -> Relation | None:
+        """The relation in which one stands who is called by `word` like a name, "Mum" or "mum"; "PA" is not "Pa"."""
+        return self._by_stand_in.get(word.capitalize() if word.islower() else word)
 
     def one_valued(self, name: str) -> tuple[bool, bool]:
         """Whether a subject has one object at a time, and whether an object has one subject: said of the relation or of its inverse."""

@@ -128,3 +128,9 @@ def test_rules_that_contradict_each_other_are_refused():
 
 def test_a_composition_reads_back_as_its_steps():
     assert parse_composition("located in+ / ~capital") == (Step("located in", repeated=True), Step("capital", backwards=True))
+
+
+def test_a_word_that_stands_in_for_a_name_is_found_in_its_own_spelling_or_small():
+    ontology = default_ontology()
+    found = [ontology.stood_in(word) for word in ("Mum", "mum", "MUM", "Pa", "PA", "Granny", "sister")]
+    assert [relation and relation.name for relation in found] == ["mother", "mother", None, "father", None, "grandparent", None]

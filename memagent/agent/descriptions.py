@@ -57,7 +57,7 @@ def restated(memory: Memory, text: str, speaker: str) -> str:
     """
 
     def known(found: re.Match[str]) -> str:
-        if not found["own"] and not _used_as_name(text, found):
+        if not found["own"] and not (_stood_in(memory, found[0]) and _used_as_name(text, found)):
             return found[0]
         return _other_words(memory, found[0], speaker) or found[0]
 
@@ -66,7 +66,7 @@ def restated(memory: Memory, text: str, speaker: str) -> str:
 
 def _used_as_name(text: str, found: re.Match[str]) -> bool:
     """Whether a word stands where a name would, and has a capital where the text has any: "Mum", not "Anna's Mum", "Mother Teresa"."""
-    before = text[: found.start()].split()[-1:]
+    before = text[: found.start()].rsplit(None, 1)[-1:]
     owned = bool(before) and (before[0].casefold() in DETERMINERS or before[0].endswith(("'s", "’s")))
     return not owned and not _NAME_GOES_ON.match(text, found.end()) and (found[0][:1].isupper() or text == text.lower())
 
@@ -74,9 +74,9 @@ def _used_as_name(text: str, found: re.Match[str]) -> bool:
 def _other_words(memory: Memory, words: str, speaker: str) -> str | None:
     """What the memory knows the speaker's mother by, for "my mother" or "Mum" that it does not know; None if there is nothing."""
     found = _WORD.fullmatch(words)
-    if found is None or not (found["own"] or _stood_in(memory, words)):
+    if found is None:
         return None
-    relation = _of_word(memory, found["word"])
+    relation = _of_word(memory, found["word"]) if found["own"] else _stood_in(memory, words)
     if relation is None or not relation.one or _known(memory, words):
         return None
     for other in _words_for(relation, found["own"]):
@@ -155,8 +155,8 @@ def _word(memory: Memory, name: str) -> str:
 
 def _stood_in(memory: Memory, name: str) -> Relation | None:
     """What one who is called by this word like a name is to the speaker, where there is but one: the mother, "Mum" or "mum"."""
-    spelt = name.capitalize() if name.islower() else name
-    return next((relation for relation in memory.ontology if relation.one and spelt in relation.stand_ins), None)
+    relation = memory.ontology.stood_in(name)
+    return relation if relation is not None and relation.one else None
 
 
 def _of_word(memory: Memory, word: str) -> Relation | None:

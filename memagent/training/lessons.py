@@ -332,7 +332,7 @@ class Lessons:
         text, fact, (link,) = apposed.question.text, apposed.question.fact, apposed.links
         if self.rng.random() < 0.25:
             other = self.teacher.grammar.names.given_name(link.object.pronoun == "she").name
-            by = self._from_either_side(Query(link.subject.name, link.relation, None))
+            by = self._from_either_side(apposed.calls[0].queries[0])
             return None if locate(text, 0, other) else self._before(other, text, NOTHING, by)
         whose = WHOLE if link.subject.name == SPEAKER else locate(text, 0, link.subject.name)
         named = locate(text, 0, link.object.name)
